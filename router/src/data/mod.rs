@@ -1,0 +1,92 @@
+//! The data plane of one worker: looks up, never decides.
+
+use crate::{DropCounters, Event, LinkChange, Order, Outbox, Path, PeerMessage, SlotId, WorkerId};
+use std::time::Instant;
+
+/// What a router is made with; sizes are taken at start and never grow.
+#[derive(Clone, Debug)]
+pub struct RouterConfig {
+    /// Which worker.
+    pub worker: WorkerId,
+    /// How many workers there are.
+    pub workers: u8,
+    /// Room for links, at most `limits::LINKS_MAX`.
+    pub links: u32,
+    /// Room for layers, at most `limits::LAYERS_MAX`.
+    pub layers: u32,
+    /// Room for routes, at most `limits::ROUTES_MAX`.
+    pub routes: u32,
+    /// Packets kept for retransmission, all layers together.
+    pub history_packets: u32,
+}
+
+/// What was heard: one packet, or a train of equal packets (the last may be shorter) from one path.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// From where.
+    pub path: Path,
+    /// The slot the bytes are in, for [`crate::Source::Slot`].
+    pub slot: SlotId,
+    /// Where in the slot the bytes begin.
+    pub offset: u32,
+    /// The packets.
+    pub bytes: &'a [u8],
+    /// Size of each packet but the last.
+    pub segment: u16,
+}
+
+/// The data plane of one worker.
+pub struct Router {
+    _todo: (),
+}
+
+impl Router {
+    /// Takes all its memory.
+    pub fn new(_config: RouterConfig) -> Self {
+        todo!()
+    }
+    /// Carries out an order of the control thread.
+    pub fn apply(&mut self, _order: Order, _now: Instant) {
+        todo!()
+    }
+    /// Hears another worker.
+    pub fn handle_peer(&mut self, _message: PeerMessage, _now: Instant, _outbox: &mut Outbox) {
+        todo!()
+    }
+    /// Hears the network.
+    pub fn handle_arrival(&mut self, _arrival: Arrival<'_>, _now: Instant, _outbox: &mut Outbox) {
+        todo!()
+    }
+    /// A TCP or TLS connection closed.
+    pub fn handle_closed(&mut self, _path: Path, _now: Instant) {
+        todo!()
+    }
+    /// Does what is due: consent, NACKs upstream, levels, reports.
+    pub fn handle_timeout(&mut self, _now: Instant, _outbox: &mut Outbox) {
+        todo!()
+    }
+    /// When `handle_timeout` is due next.
+    pub fn poll_timeout(&self) -> Instant {
+        todo!()
+    }
+    /// What the network must know before the outbox is transmitted; call until `None`.
+    pub fn poll_change(&mut self) -> Option<LinkChange> {
+        todo!()
+    }
+    /// What every other worker must hear (`None` in front: all others; else that one); call until `None`.
+    pub fn poll_peer(&mut self) -> Option<(Option<WorkerId>, PeerMessage)> {
+        todo!()
+    }
+    /// What control must hear; call until `None`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        todo!()
+    }
+    /// The path of a link that is bound and has consent: where a [`Outbox::streams`] transmit goes.
+    pub fn path(&self, _link: u32) -> Option<Path> {
+        todo!()
+    }
+    /// Drops counted here.
+    pub fn drops(&self) -> &DropCounters {
+        todo!()
+    }
+}

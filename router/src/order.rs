@@ -1,0 +1,112 @@
+//! What crosses threads: orders from control to workers, events back, and messages between workers.
+
+use crate::{LayerId, LinkId, MeetingId, Path, WorkerId, limits};
+use std::sync::Arc;
+use std::time::Instant;
+use wire::mark::Marks;
+use wire::srtp::SessionKeys;
+use wire::{Bitrate, Kind, Seq, Ssrc};
+
+/// Control → every worker, all in the same sequence.
+#[derive(Clone)]
+pub enum Order {
+    /// A participant may bind a link.
+    AddLink(Arc<LinkSpec>),
+    /// The link is gone; its routes and layers were removed by orders before.
+    RemoveLink(LinkId),
+    /// A layer to be expected on its publisher's link.
+    AddLayer(Arc<LayerSpec>),
+    /// No packet of the layer is taken any more; its routes were removed before.
+    RemoveLayer(LayerId),
+    /// Send the layer to the link, from now on.
+    Route { layer: LayerId, link: LinkId },
+    /// Stop that.
+    Unroute { layer: LayerId, link: LinkId },
+    /// Send `to` instead of `from`, from the next keyframe of `to` on; a keyframe is asked for.
+    Switch { from: LayerId, to: LayerId, link: LinkId },
+    /// New DSCP marks.
+    Mark(Marks),
+}
+
+/// A link as control makes it.
+pub struct LinkSpec {
+    /// Its number.
+    pub id: LinkId,
+    /// Nothing of another meeting reaches it.
+    pub meeting: MeetingId,
+    /// Of all its packets.
+    pub kind: Kind,
+    /// Our user fragment, unique among links.
+    pub ufrag: [u8; wire::limits::UFRAG_LEN],
+    /// ICE password.
+    pub password: String,
+    /// Unprotects the client's RTCP.
+    pub rtcp_in: SessionKeys,
+    /// Protects ours; each worker uses the SSRC `WorkerId + 1`, so that no nonce repeats.
+    pub rtcp_out: SessionKeys,
+}
+
+/// A layer as control makes it.
+#[derive(Clone, Debug)]
+pub struct LayerSpec {
+    /// Its number.
+    pub id: LayerId,
+    /// The publisher's link.
+    pub link: LinkId,
+    /// The meeting, for lookups of feedback by SSRC.
+    pub meeting: MeetingId,
+    /// Its label.
+    pub ssrc: Ssrc,
+    /// Audio layers have their levels followed.
+    pub kind: Kind,
+    /// Enforced.
+    pub max_bitrate: Bitrate,
+}
+
+/// Worker → control.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// The link was bound to a new path by an authenticated check.
+    Bound { link: LinkId, path: Path, worker: WorkerId },
+    /// No consent for `CONSENT_TIMEOUT`: nothing is sent to it any more.
+    ConsentLost { link: LinkId },
+    /// Loudness of an audio layer over the last interval, −dBov (0 loudest), and whether its sender calls it speech.
+    Level { layer: LayerId, level: u8, voice: bool },
+    /// The layer's sequence numbers wrapped; the new rollover counter.
+    Rollover { layer: LayerId, roc: u32 },
+    /// The route was switched at a keyframe (see [`Order::Switch`]).
+    Switched { from: LayerId, to: LayerId, link: LinkId },
+}
+
+/// Worker → worker, on bounded queues. All may be lost without harm: what matters is said again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PeerMessage {
+    /// An authenticated check was heard; said again at each.
+    Bound { link: LinkId, path: Path, at: Instant },
+    /// The link's connection closed.
+    Unbound { link: LinkId, path: Path },
+    /// A subscriber misses packets of a layer that is heard here.
+    Nack { layer: LayerId, link: LinkId, lost: NackSet },
+    /// A subscriber needs a keyframe of a layer that is heard here.
+    Pli { layer: LayerId },
+}
+
+/// A few RFC 4585 packet ids with their masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NackSet {
+    /// How many of `entries` count.
+    pub len: u8,
+    /// First lost packet, and a mask of the 16 behind it.
+    pub entries: [(Seq, u16); limits::NACK_ENTRIES_MAX],
+}
+
+/// Router → its worker's network, to be applied before anything is transmitted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LinkChange {
+    /// Packets for the link go there from now on. Only UDP paths.
+    Bind { link: u32, kind: Kind, path: Path },
+    /// No packet for the link follows.
+    Unbind { link: u32 },
+    /// New DSCP marks for all that follows.
+    Mark(Marks),
+}

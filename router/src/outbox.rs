@@ -1,0 +1,171 @@
+//! What a turn decided to send: references into received slots, and a little written here.
+
+use crate::{SlotId, limits};
+use wire::Kind;
+
+/// Where a payload's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In a slot the network received.
+    Slot(SlotId),
+    /// In the outbox's own arena: replies, RTCP, retransmissions.
+    Arena,
+}
+
+/// One packet, or a train of packets of one layer: `len` bytes at `offset`, cut every `segment` bytes
+/// (the last may be shorter).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Where.
+    pub source: Source,
+    /// From there on.
+    pub offset: u32,
+    /// In all.
+    pub len: u32,
+    /// Size of each packet but the last; equals `len` for a single packet.
+    pub segment: u16,
+}
+
+impl Payload {
+    /// How many packets.
+    pub const fn packets(&self) -> u32 {
+        self.len.div_ceil(self.segment as u32)
+    }
+}
+
+/// One payload to one link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Index of the destination link.
+    pub link: u32,
+    /// Its kind: decides mark and order.
+    pub kind: Kind,
+    /// What.
+    pub payload: Payload,
+}
+
+/// A turn's transmits, by lane: feedback and replies first, then audio, content, video; TCP and TLS links apart.
+/// All memory is taken at start.
+pub struct Outbox {
+    control: Vec<Transmit>,
+    audio: Vec<Transmit>,
+    content: Vec<Transmit>,
+    video: Vec<Transmit>,
+    stream: Vec<Transmit>,
+    arena: Vec<u8>,
+}
+
+/// No room: transmit first, or drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl Outbox {
+    /// Takes its memory: `OUTBOX_MAX` transmits per lane, `arena` bytes of own packets.
+    pub fn new(arena: usize) -> Self {
+        let lane = || Vec::with_capacity(limits::OUTBOX_MAX);
+        Self {
+            control: lane(),
+            audio: lane(),
+            content: lane(),
+            video: lane(),
+            stream: lane(),
+            arena: Vec::with_capacity(arena),
+        }
+    }
+
+    /// Queues media for a UDP link.
+    pub fn forward(&mut self, transmit: Transmit) -> Result<(), Full> {
+        let lane = match transmit.kind {
+            Kind::Audio => &mut self.audio,
+            Kind::Content => &mut self.content,
+            Kind::Video => &mut self.video,
+        };
+        push(lane, transmit)
+    }
+
+    /// Queues anything for a TCP or TLS link.
+    pub fn forward_stream(&mut self, transmit: Transmit) -> Result<(), Full> {
+        push(&mut self.stream, transmit)
+    }
+
+    /// Writes a packet of our own, at most `PACKET_LEN_MAX` long; `write` answers its length, `None` for "nothing
+    /// after all". Queue the payload with [`Outbox::reply`] or one of the others.
+    pub fn compose(
+        &mut self,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<Option<Payload>, Full> {
+        let start = self.arena.len();
+        let end = start + wire::limits::PACKET_LEN_MAX;
+        if end > self.arena.capacity() {
+            return Err(Full);
+        }
+        self.arena.resize(end, 0);
+        let written = write(&mut self.arena[start..]);
+        self.arena.truncate(start + written.unwrap_or(0));
+        Ok(written.and_then(|len| {
+            Some(Payload {
+                source: Source::Arena,
+                offset: u32::try_from(start).ok()?,
+                len: u32::try_from(len).ok()?,
+                segment: u16::try_from(len).ok()?,
+            })
+        }))
+    }
+
+    /// Queues a reply, RTCP or a retransmission for a UDP link: goes before all media.
+    pub fn reply(&mut self, transmit: Transmit) -> Result<(), Full> {
+        push(&mut self.control, transmit)
+    }
+
+    /// UDP transmits in the order they should leave.
+    pub fn datagrams(&self) -> impl Iterator<Item = &Transmit> {
+        self.control.iter().chain(&self.audio).chain(&self.content).chain(&self.video)
+    }
+
+    /// Transmits for TCP and TLS links.
+    pub fn streams(&self) -> &[Transmit] {
+        &self.stream
+    }
+
+    /// Bytes of [`Source::Arena`].
+    pub fn arena(&self) -> &[u8] {
+        &self.arena
+    }
+
+    /// Nothing queued.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams().next().is_none() && self.stream.is_empty()
+    }
+
+    /// How many more transmits fit in every lane.
+    pub fn room(&self) -> usize {
+        let longest = [&self.control, &self.audio, &self.content, &self.video, &self.stream]
+            .map(Vec::len)
+            .into_iter()
+            .max()
+            .unwrap_or(0);
+        limits::OUTBOX_MAX - longest
+    }
+
+    /// Forgets everything; keeps the memory.
+    pub fn clear(&mut self) {
+        for lane in [
+            &mut self.control,
+            &mut self.audio,
+            &mut self.content,
+            &mut self.video,
+            &mut self.stream,
+        ] {
+            lane.clear();
+        }
+        self.arena.clear();
+    }
+}
+
+fn push(lane: &mut Vec<Transmit>, transmit: Transmit) -> Result<(), Full> {
+    if lane.len() == limits::OUTBOX_MAX {
+        return Err(Full);
+    }
+    lane.push(transmit);
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! The formats every part of the system speaks: bytes in, values out.
+//!
+//! Nothing here opens a socket, reads a clock or starts a thread. Parsers borrow from the bytes they are
+//! given and answer [`Malformed`] for anything that is not well formed; they never panic on any input.
+#![forbid(unsafe_code)]
+
+pub mod control;
+pub mod demux;
+pub mod framing;
+pub mod ids;
+pub mod limits;
+pub mod mark;
+pub mod rtcp;
+pub mod rtp;
+pub mod srtp;
+pub mod stun;
+pub mod token;
+
+pub use ids::{Bitrate, Kind, Seq, Ssrc, StreamId, Transport};
+
+/// Bytes that do not follow their format. Carries no detail on purpose: it becomes a counted drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed")]
+pub struct Malformed;
