@@ -13,7 +13,7 @@ mod meetings;
 pub mod order;
 pub mod outbox;
 
-pub use data::{Arrival, Router, RouterConfig};
+pub use data::{Arrival, Counters, Router, RouterConfig, Traffic};
 pub use drops::{DropCounters, DropReason};
 pub use ids::{ConnectionId, LayerId, LinkId, MeetingId, Path, SlotId, WorkerId};
 pub use meetings::{ChannelId, Meetings, MeetingsConfig, Output, Summary};

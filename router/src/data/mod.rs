@@ -35,6 +35,30 @@ pub struct Arrival<'a> {
     pub segment: u16,
 }
 
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Datagrams, or RFC 4571 frames.
+    pub packets: u64,
+    /// Their bytes, without headers below RTP.
+    pub bytes: u64,
+}
+
+/// What a router counts beside drops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Accepted media, by `Kind::index`.
+    pub received: [Traffic; 3],
+    /// Queued for links that are bound, by `Kind::index`: media, retransmissions, RTCP and STUN alike.
+    pub sent: [Traffic; 3],
+    /// STUN checks answered.
+    pub stun: u64,
+    /// RTCP compounds accepted.
+    pub rtcp: u64,
+    /// Packets sent again from the history.
+    pub retransmitted: u64,
+}
+
 /// The data plane of one worker.
 pub struct Router {
     _todo: (),
@@ -83,6 +107,10 @@ impl Router {
     }
     /// The path of a link that is bound and has consent: where a [`Outbox::streams`] transmit goes.
     pub fn path(&self, _link: u32) -> Option<Path> {
+        todo!()
+    }
+    /// Counts since start.
+    pub fn counters(&self) -> &Counters {
         todo!()
     }
     /// Drops counted here.
