@@ -1,4 +1,19 @@
 //! What crosses threads: orders from control to workers, events back, and messages between workers.
+//!
+//! Every worker carries out the same orders in the same sequence, at its own time. Control keeps this sequence, so
+//! that a worker never meets an order about something it does not know, and may assert it:
+//!
+//! ```text
+//!   AddLink ─▶ AddLayer ─▶ Route ─▶ Switch* ─▶ Unroute ─▶ RemoveLayer ─▶ RemoveLink
+//!   (publisher's link)     (layer and link exist)        (no route left)  (no layer, no route left)
+//! ```
+//!
+//! * An index is given away again only after its removal was ordered, with the next generation.
+//! * The tables of the workers never need more room than control was configured with: an index is below the
+//!   configured number, and `Route` less `Unroute` stays below the configured number of routes.
+//! * `Route` and `Unroute` may be repeated and then change nothing: after [`Event::Switched`] control orders the
+//!   outcome to every worker, as only the worker that heard the keyframe has switched.
+//! * A layer is routed to links of its own meeting only.
 
 use crate::{LayerId, LinkId, MeetingId, Path, WorkerId, limits};
 use std::sync::Arc;
@@ -18,12 +33,17 @@ pub enum Order {
     AddLayer(Arc<LayerSpec>),
     /// No packet of the layer is taken any more; its routes were removed before.
     RemoveLayer(LayerId),
-    /// Send the layer to the link, from now on.
+    /// Send the layer to the link, from now on. Nothing new when it is sent already.
     Route { layer: LayerId, link: LinkId },
-    /// Stop that.
+    /// Stop that, and forget a switch that waits from or to this layer for this link. Nothing new when neither is.
     Unroute { layer: LayerId, link: LinkId },
-    /// Send `to` instead of `from`, from the next keyframe of `to` on; a keyframe is asked for.
+    /// Send `to` instead of `from`, from the next keyframe of `to` on; a keyframe is asked for. One switch waits per
+    /// layer and link: a later one from the same layer replaces it. Nothing when `from` is not sent to the link.
     Switch { from: LayerId, to: LayerId, link: LinkId },
+    /// Some worker heard the layer's sequence numbers wrap: a worker that knows a lower counter takes this one and
+    /// forgets which number was the highest. So the counter goes on when the publisher's address changes to another
+    /// worker's, which has not heard the wrap.
+    Rollover { layer: LayerId, roc: u32 },
     /// New DSCP marks.
     Mark(Marks),
 }

@@ -93,7 +93,7 @@ impl Meetings {
         todo!()
     }
     /// Turns newcomers away and tells everyone to move on.
-    pub fn drain(&mut self, _deadline: Duration) {
+    pub fn drain(&mut self, _now: Instant, _deadline: Duration) {
         todo!()
     }
     /// Takes newcomers again.
