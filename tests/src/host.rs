@@ -48,10 +48,7 @@ impl Host {
     }
 
     /// Runs an async body in this network, on a runtime of its own.
-    pub fn block_on<T: Send>(&self, body: impl Future<Output = T> + Send) -> T
-    where
-        T: Send,
-    {
+    pub fn block_on<T: Send>(&self, body: impl Future<Output = T> + Send) -> T {
         self.run(|| runtime().block_on(body))
     }
 

@@ -9,6 +9,7 @@
 
 mod capture;
 mod host;
+pub mod raw;
 
 pub use capture::{Capture, Fields};
 pub use host::{Host, Wire, is_root};
