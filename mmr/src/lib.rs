@@ -4,4 +4,6 @@
 //! the bounded queues of [`exchange`].
 
 pub mod exchange;
+pub mod network;
 pub mod report;
+pub mod worker;
