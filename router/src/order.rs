@@ -88,7 +88,7 @@ pub struct LayerSpec {
 pub enum Event {
     /// The link was bound to a new path by an authenticated check.
     Bound { link: LinkId, path: Path, worker: WorkerId },
-    /// No consent for `CONSENT_TIMEOUT`: nothing is sent to it any more.
+    /// No consent for `CONSENT_TIMEOUT`, or the connection closed: nothing is sent to it any more.
     ConsentLost { link: LinkId },
     /// Loudness of an audio layer over the last interval, −dBov (0 loudest), and whether its sender calls it speech.
     Level { layer: LayerId, level: u8, voice: bool },
@@ -101,14 +101,17 @@ pub enum Event {
 /// Worker → worker, on bounded queues. All may be lost without harm: what matters is said again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PeerMessage {
-    /// An authenticated check was heard; said again at each.
-    Bound { link: LinkId, path: Path, at: Instant },
+    /// An authenticated check was heard by `worker`; said again at each. Feedback for the link's layers goes there.
+    Bound { link: LinkId, path: Path, worker: WorkerId, at: Instant },
     /// The link's connection closed.
     Unbound { link: LinkId, path: Path },
     /// A subscriber misses packets of a layer that is heard here.
     Nack { layer: LayerId, link: LinkId, lost: NackSet },
     /// A subscriber needs a keyframe of a layer that is heard here.
     Pli { layer: LayerId },
+    /// A layer's highest sequence number, extended by its rollover counter (RFC 3711 §3.3.1); said four times per
+    /// cycle, so that the worker that hears the layer next, after a rebinding, goes on counting.
+    Heard { layer: LayerId, extended: u64 },
 }
 
 /// A few RFC 4585 packet ids with their masks.

@@ -18,6 +18,8 @@ pub struct RouterConfig {
     pub routes: u32,
     /// Packets kept for retransmission, all layers together.
     pub history_packets: u32,
+    /// When the worker started; no later `now` lies before it.
+    pub started: Instant,
 }
 
 /// What was heard: one packet, or a train of equal packets (the last may be shorter) from one path.
