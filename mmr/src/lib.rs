@@ -3,7 +3,19 @@
 //! Threads: pinned workers (data plane), one control thread, stream threads (TCP and TLS doors). Between them only
 //! the bounded queues of [`exchange`].
 
+mod addresses;
+pub mod config;
+mod control;
+mod daemon;
+pub mod dev;
+mod error;
 pub mod exchange;
+mod files;
 pub mod network;
 pub mod report;
+pub mod stats;
 pub mod worker;
+
+pub use config::Config;
+pub use daemon::Daemon;
+pub use error::Error;

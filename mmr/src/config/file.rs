@@ -1,0 +1,383 @@
+//! `mmr.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused; every value is checked.
+
+use super::source::Source;
+use super::{
+    Buffers, Config, ConfigError, Limits, Listen, Log, LogFormat, Tls, Workers, parse_duration,
+    parse_size,
+};
+use crate::network::BackendChoice;
+use router::limits;
+use serde::Deserialize;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use tracing_subscriber::EnvFilter;
+use wire::mark::{Dscp, Marks};
+
+type Text = Option<Spanned<String>>;
+type Number = Option<Spanned<i64>>;
+type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    zone: Text,
+    #[serde(default)]
+    listen: ListenTable,
+    #[serde(default)]
+    workers: WorkersTable,
+    #[serde(default)]
+    buffers: BuffersTable,
+    #[serde(default)]
+    dscp: DscpTable,
+    #[serde(default)]
+    tls: TlsTable,
+    #[serde(default)]
+    tokens: TokensTable,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    admin: AdminTable,
+    #[serde(default)]
+    drain: DrainTable,
+    #[serde(default)]
+    log: LogTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenTable {
+    addresses: List<String>,
+    media_port: Number,
+    tls_port: Number,
+    advertise: List<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkersTable {
+    count: Number,
+    cores: List<i64>,
+    backend: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BuffersTable {
+    receive: Text,
+    send: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DscpTable {
+    preset: Text,
+    audio: Number,
+    video: Number,
+    content: Number,
+    control: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsTable {
+    certificate: Text,
+    key: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokensTable {
+    keys: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    links: Number,
+    layers: Number,
+    routes: Number,
+    history_packets: Number,
+    participants_per_meeting: Number,
+    channels: Number,
+    channels_per_address: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdminTable {
+    socket: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrainTable {
+    deadline: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogTable {
+    format: Text,
+    filter: Text,
+}
+
+pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+    let source = Source { file, text };
+    let written: File = toml::from_str(text).map_err(|error| {
+        let remedy = match error.message() {
+            message if message.starts_with("unknown field") => {
+                "Mend the key's name or remove it; mmr.toml of the source tree lists every key."
+            }
+            message if message.starts_with("invalid type") => {
+                "Write a value of that type; mmr.toml of the source tree shows every key's default."
+            }
+            _ => "Mend the syntax (https://toml.io).",
+        };
+        source.wrong(error.span().unwrap_or(0..0), error.message().replace('\n', ", "), remedy)
+    })?;
+    written.check(source)
+}
+
+impl File {
+    fn check(self, source: Source<'_>) -> Result<Config, ConfigError> {
+        let tls = self.tls.check(source)?;
+        let keys = required(
+            source,
+            self.tokens.keys,
+            "tokens.keys",
+            "Name the JWKS file with the zone's public keys for join tokens.",
+        )?;
+        let defaults = Config::with_defaults(&zone(source, self.zone)?, tls, source.path(&keys));
+        let admin_socket = match self.admin.socket {
+            None => defaults.admin_socket.clone(),
+            Some(path) if path.get_ref().is_empty() => None,
+            Some(path) => Some(PathBuf::from(path.into_inner())),
+        };
+        let drain_deadline = source.text(
+            self.drain.deadline,
+            defaults.drain_deadline,
+            parse_duration,
+            "Write a whole number and its unit: \"90s\", \"10m\" or \"2h\".",
+        )?;
+        Ok(Config {
+            listen: self.listen.check(source)?,
+            workers: self.workers.check(source)?,
+            buffers: self.buffers.check(source)?,
+            marks: self.dscp.check(source)?,
+            limits: self.limits.check(source)?,
+            log: self.log.check(source)?,
+            admin_socket,
+            drain_deadline,
+            ..defaults
+        })
+    }
+}
+
+fn zone(source: Source<'_>, zone: Text) -> Result<String, ConfigError> {
+    let remedy = "Name the zone as its join tokens do (their audience), in 1 to 64 bytes.";
+    let zone = zone.ok_or_else(|| source.missing("zone", remedy))?;
+    if zone.get_ref().is_empty() || zone.get_ref().len() > wire::limits::NAME_LEN_MAX {
+        return Err(source.wrong(zone.span(), "a zone's name has 1 to 64 bytes", remedy));
+    }
+    Ok(zone.into_inner())
+}
+
+fn required(
+    source: Source<'_>,
+    value: Text,
+    key: &str,
+    remedy: &str,
+) -> Result<String, ConfigError> {
+    let value = value.ok_or_else(|| source.missing(key, remedy))?;
+    if value.get_ref().is_empty() {
+        return Err(source.wrong(value.span(), "the value is empty", remedy));
+    }
+    Ok(value.into_inner())
+}
+
+impl TlsTable {
+    fn check(self, source: Source<'_>) -> Result<Tls, ConfigError> {
+        let certificate = required(
+            source,
+            self.certificate,
+            "tls.certificate",
+            "Name the PEM file with the certificate chain, leaf first.",
+        )?;
+        let key = required(source, self.key, "tls.key", "Name the PEM file with the private key.")?;
+        Ok(Tls { certificate: source.path(&certificate), key: source.path(&key) })
+    }
+}
+
+impl ListenTable {
+    fn check(self, source: Source<'_>) -> Result<Listen, ConfigError> {
+        let defaults = Listen::default();
+        let listed = self.addresses.as_ref().map(Spanned::span);
+        let addresses = addresses(source, self.addresses)?.unwrap_or(defaults.addresses);
+        if addresses.is_empty() || addresses.len() > 8 {
+            return Err(source.wrong(
+                listed.unwrap_or(0..0),
+                "there must be 1 to 8 addresses to listen on",
+                "List them, such as [\"0.0.0.0\", \"::\"].",
+            ));
+        }
+        Ok(Listen {
+            addresses,
+            media_port: source.number(self.media_port, 0..=65_535, defaults.media_port)?,
+            tls_port: source.number(self.tls_port, 0..=65_535, defaults.tls_port)?,
+            advertise: addresses_to_tell(source, self.advertise)?,
+        })
+    }
+}
+
+fn addresses(source: Source<'_>, list: List<String>) -> Result<Option<Vec<IpAddr>>, ConfigError> {
+    let Some(list) = list else { return Ok(None) };
+    let parsed = list.into_inner().into_iter().map(|text| {
+        text.get_ref().parse().map_err(|_| {
+            source.wrong(
+                text.span(),
+                format!("\"{}\" is not an IP address", text.get_ref()),
+                "Write an IPv4 or IPv6 address without a port; names are not looked up.",
+            )
+        })
+    });
+    parsed.collect::<Result<_, _>>().map(Some)
+}
+
+fn addresses_to_tell(source: Source<'_>, list: List<String>) -> Result<Vec<IpAddr>, ConfigError> {
+    let span = list.as_ref().map(Spanned::span);
+    let told = addresses(source, list)?.unwrap_or_default();
+    match told.iter().find(|address| address.is_unspecified()) {
+        None => Ok(told),
+        Some(any) => Err(source.wrong(
+            span.unwrap_or(0..0),
+            format!("clients can't connect to {any}"),
+            "List the addresses clients reach this host by, or nothing to use the host's own.",
+        )),
+    }
+}
+
+impl WorkersTable {
+    fn check(self, source: Source<'_>) -> Result<Workers, ConfigError> {
+        let most = i64::try_from(limits::WORKERS_MAX).unwrap_or(i64::MAX);
+        let listed = self.cores.as_ref().map(Spanned::span);
+        let cores = self.cores.map(Spanned::into_inner).unwrap_or_default();
+        let cores = cores
+            .into_iter()
+            .map(|core| source.number(Some(core), 0..=4_095, 0))
+            .collect::<Result<Vec<usize>, _>>()?;
+        let count: u8 = source.number(self.count, 0..=most, 0)?;
+        if !cores.is_empty() && cores.len() < usize::from(count) {
+            return Err(source.wrong(
+                listed.unwrap_or(0..0),
+                format!("{count} workers can't have a core each of {} listed", cores.len()),
+                "List a core for each worker, or leave count or cores out.",
+            ));
+        }
+        let backend = source.text(
+            self.backend,
+            BackendChoice::default(),
+            |name| match name {
+                "auto" => Some(BackendChoice::Auto),
+                "uring" => Some(BackendChoice::Uring),
+                "poll" => Some(BackendChoice::Poll),
+                _ => None,
+            },
+            "Use \"auto\", \"uring\" or \"poll\".",
+        )?;
+        Ok(Workers { count: (count > 0).then_some(count), cores, backend })
+    }
+}
+
+impl BuffersTable {
+    fn check(self, source: Source<'_>) -> Result<Buffers, ConfigError> {
+        let defaults = Buffers::default();
+        let size = |value, default| {
+            source.text(
+                value,
+                default,
+                |text| parse_size(text).filter(|bytes| (65_536..=1 << 30).contains(bytes)),
+                "Write a size from \"64KiB\" to \"1024MiB\".",
+            )
+        };
+        Ok(Buffers {
+            receive: size(self.receive, defaults.receive)?,
+            send: size(self.send, defaults.send)?,
+        })
+    }
+}
+
+impl DscpTable {
+    fn check(self, source: Source<'_>) -> Result<Marks, ConfigError> {
+        let preset = source.text(
+            self.preset,
+            Marks::DEFAULT,
+            |name| match name {
+                "default" => Some(Marks::DEFAULT),
+                "zoom" => Some(Marks::ZOOM),
+                "off" => Some(Marks::OFF),
+                _ => None,
+            },
+            "Use \"default\", \"zoom\" or \"off\", and single keys for other values.",
+        )?;
+        let mark = |value, preset: Dscp| {
+            let number = source.number(value, 0..=63, preset.value())?;
+            Ok(Dscp::new(number).unwrap_or(preset))
+        };
+        Ok(Marks {
+            audio: mark(self.audio, preset.audio)?,
+            video: mark(self.video, preset.video)?,
+            content: mark(self.content, preset.content)?,
+            control: mark(self.control, preset.control)?,
+        })
+    }
+}
+
+impl LimitsTable {
+    fn check(self, source: Source<'_>) -> Result<Limits, ConfigError> {
+        let defaults = Limits::default();
+        let number = |value, most: u32, default| source.number(value, 1..=i64::from(most), default);
+        Ok(Limits {
+            links: number(self.links, limits::LINKS_MAX, defaults.links)?,
+            layers: number(self.layers, limits::LAYERS_MAX, defaults.layers)?,
+            routes: number(self.routes, limits::ROUTES_MAX, defaults.routes)?,
+            history_packets: number(self.history_packets, 1 << 20, defaults.history_packets)?,
+            participants_per_meeting: number(
+                self.participants_per_meeting,
+                limits::PARTICIPANTS_PER_MEETING_MAX,
+                defaults.participants_per_meeting,
+            )?,
+            channels: number(self.channels, crate::control::CHANNELS_MAX, defaults.channels)?,
+            channels_per_address: number(
+                self.channels_per_address,
+                crate::control::CHANNELS_MAX,
+                defaults.channels_per_address,
+            )?,
+        })
+    }
+}
+
+impl LogTable {
+    fn check(self, source: Source<'_>) -> Result<Log, ConfigError> {
+        let defaults = Log::default();
+        let format = |name: &str| match name {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        };
+        Ok(Log {
+            format: source.text(
+                self.format,
+                defaults.format,
+                format,
+                "Use \"text\" or \"json\".",
+            )?,
+            filter: source.text(
+                self.filter,
+                defaults.filter,
+                |filter| filter.parse::<EnvFilter>().ok().map(|_| filter.to_owned()),
+                "Use \"error\", \"warn\", \"info\", \"debug\", or directives like \"info,mmr::control=debug\".",
+            )?,
+        })
+    }
+}

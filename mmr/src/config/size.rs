@@ -1,0 +1,54 @@
+//! Durations and sizes as people write them: `90s`, `10m`, `4MiB`.
+
+use std::time::Duration;
+
+/// `500ms`, `90s`, `10m`, `2h`: a whole number and its unit. `None` for anything else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    let seconds = |factor: u64| number.checked_mul(factor).map(Duration::from_secs);
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => seconds(1),
+        "m" => seconds(60),
+        "h" => seconds(3_600),
+        _ => None,
+    }
+}
+
+/// Bytes: `65536`, `512KiB`, `4MiB`. `None` for anything else.
+pub fn parse_size(text: &str) -> Option<usize> {
+    let (number, unit) = split(text)?;
+    let number = usize::try_from(number).ok()?;
+    match unit {
+        "" => Some(number),
+        "KiB" => number.checked_mul(1 << 10),
+        "MiB" => number.checked_mul(1 << 20),
+        _ => None,
+    }
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_people_write_and_nothing_else() {
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("10m"), Some(Duration::from_secs(600)));
+        assert_eq!(parse_duration("2h"), Some(Duration::from_secs(7_200)));
+        for wrong in ["", "10", "m", "-1s", "1.5h", "10 minutes", "99999999999999999999s"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(parse_size("4MiB"), Some(4 << 20));
+        assert_eq!(parse_size("65536"), Some(65_536));
+        for wrong in ["", "4MB", "MiB", "-4", "18446744073709551615MiB"] {
+            assert_eq!(parse_size(wrong), None, "{wrong:?}");
+        }
+    }
+}

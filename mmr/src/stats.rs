@@ -1,0 +1,129 @@
+//! What an operator sees of a running daemon: the answer to `GET /stats`, `mmr stats` and `mmr top`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use wire::control::Addresses;
+
+/// A daemon at one moment. Counts are since its start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The daemon's version.
+    pub version: String,
+    /// Its zone.
+    pub zone: String,
+    /// Seconds since start.
+    pub uptime_s: u64,
+    /// Seconds left until the deadline of a drain; absent when newcomers are welcome.
+    pub draining_s: Option<u64>,
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Meetings with a participant.
+    pub meetings: u64,
+    /// Participants, those without a channel included.
+    pub participants: u64,
+    /// Streams published.
+    pub streams: u64,
+    /// Links bound, by transport.
+    pub links: BTreeMap<String, u64>,
+    /// The control thread.
+    pub control: ControlStats,
+    /// The stream thread.
+    pub door: DoorStats,
+    /// Each worker.
+    pub workers: Vec<WorkerStats>,
+}
+
+/// The control thread's part of [`Stats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ControlStats {
+    /// Control channels open now.
+    pub channels: u64,
+    /// Connections for a control channel taken.
+    pub accepted: u64,
+    /// Those that ended before they were one, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Channels the daemon closed, by reason.
+    pub closed: BTreeMap<String, u64>,
+    /// Requests received.
+    pub requests: u64,
+    /// Refused requests, by error code.
+    pub errors: BTreeMap<String, u64>,
+    /// Orders that wait because a worker's queue is full.
+    pub orders_waiting: u64,
+}
+
+/// The stream thread's part of [`Stats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DoorStats {
+    /// Connections open now, by transport; control channels apart.
+    pub connections: BTreeMap<String, u64>,
+    /// Connections refused or ended by a limit or a deadline.
+    pub refused: u64,
+    /// Packets dropped, by reason; only reasons that occurred.
+    pub drops: BTreeMap<String, u64>,
+}
+
+/// One worker's part of [`Stats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStats {
+    /// From 0.
+    pub worker: u8,
+    /// `uring` or `poll`.
+    pub backend: String,
+    /// Milliseconds since it last finished a turn.
+    pub heartbeat_age_ms: u64,
+    /// Share of the last second it did not wait, 0 to 1.
+    pub busy: f64,
+    /// Turns taken.
+    pub turns: u64,
+    /// Media accepted, by kind.
+    pub received: BTreeMap<String, TrafficStats>,
+    /// Everything sent, by the link's kind.
+    pub sent: BTreeMap<String, TrafficStats>,
+    /// STUN checks answered.
+    pub stun: u64,
+    /// RTCP compounds accepted.
+    pub rtcp: u64,
+    /// Packets sent again from the history.
+    pub retransmitted: u64,
+    /// Packets dropped, by reason; only reasons that occurred.
+    pub drops: BTreeMap<String, u64>,
+    /// Datagrams the kernel dropped because a socket's buffer was full.
+    pub kernel_drops: u64,
+    /// Times the ring had no buffer left.
+    pub ring_overflows: u64,
+    /// Paths that refused GSO.
+    pub gso_refused: u64,
+    /// Packets per train received.
+    pub train_packets: Distribution,
+    /// Packets per turn that received any.
+    pub batch_packets: Distribution,
+    /// Heard to handed to the kernel, in microseconds.
+    pub latency_us: Distribution,
+    /// The same over the last second alone.
+    pub latency_recent_us: Distribution,
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficStats {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, without headers below RTP.
+    pub bytes: u64,
+}
+
+/// How a quantity was spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// How often it was measured.
+    pub count: u64,
+    /// Its mean.
+    pub mean: f64,
+    /// Its median.
+    pub p50: u64,
+    /// 99 of 100 were at most this.
+    pub p99: u64,
+    /// Its maximum.
+    pub max: u64,
+}
