@@ -8,12 +8,14 @@ pub mod config;
 mod control;
 mod daemon;
 pub mod dev;
+pub mod door;
 mod error;
 pub mod exchange;
 mod files;
 pub mod network;
 pub mod report;
 pub mod stats;
+pub mod tls;
 pub mod worker;
 
 pub use config::Config;

@@ -1,0 +1,175 @@
+//! A certificate chain with its key: from PEM files, or self-signed for `mmr dev`.
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCert;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A certificate chain and the key of its first certificate; known to fit together.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    key: Arc<CertifiedKey>,
+}
+
+/// Why an identity could not be made. Every message names the file, the cause and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {cause}; {remedy}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The file is not PEM.
+    #[error(
+        "{path} is not PEM: {cause}; convert it with openssl, or name the file that begins with -----BEGIN"
+    )]
+    NotPem {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: pem::Error,
+    },
+    /// PEM, but without what is looked for.
+    #[error("{path} holds no {wanted}; {remedy}")]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+        /// `certificate` or `private key`.
+        wanted: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The key is of a kind that can't be used, or does not belong to the certificate.
+    #[error("the key in {key} does not serve the certificate in {chain}: {cause}; {remedy}")]
+    Unusable {
+        /// The chain's file.
+        chain: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why.
+        cause: rustls::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A name a self-signed certificate can't carry.
+    #[error("cannot make a certificate for {names}: {cause}; give DNS names or IP addresses")]
+    BadName {
+        /// All names asked for.
+        names: String,
+        /// Why.
+        cause: rcgen::Error,
+    },
+}
+
+impl Identity {
+    /// Reads a PEM chain (leaf first) and its PEM key (PKCS#8, PKCS#1 or SEC1); both may be in one file.
+    pub fn from_files(chain: &Path, key: &Path) -> Result<Self, IdentityError> {
+        let certificates = read_chain(chain)?;
+        let private = read_key(key)?;
+        CertifiedKey::from_der(certificates, private, &super::provider())
+            .map(|key| Self { key: Arc::new(key) })
+            .map_err(|cause| IdentityError::Unusable {
+                chain: chain.to_owned(),
+                key: key.to_owned(),
+                remedy: remedy_of_unusable(&cause),
+                cause,
+            })
+    }
+
+    /// Makes a key and a self-signed certificate for `localhost`, `127.0.0.1`, `::1` and `names` (DNS names or IP
+    /// addresses); answers the certificate as PEM too, for clients to trust.
+    pub fn self_signed(names: &[String]) -> Result<(Self, String), IdentityError> {
+        let all = with_loopback(names);
+        let bad = |cause| IdentityError::BadName { names: all.join(", "), cause };
+        let made = rcgen::generate_simple_self_signed(all.clone()).map_err(bad)?;
+        let pem = made.cert.pem();
+        let private = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let key =
+            CertifiedKey::from_der(vec![made.cert.der().clone()], private, &super::provider())
+                .expect("rcgen's key fits the certificate it signed");
+        Ok((Self { key: Arc::new(key) }, pem))
+    }
+
+    /// The leaf certificate, DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.key.cert[0]
+    }
+
+    pub(super) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
+        Arc::new(SingleCertAndKey::from(Arc::clone(&self.key)))
+    }
+}
+
+fn with_loopback(names: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    for name in names {
+        // The unspecified addresses are where we listen, never where a client connects to.
+        let unspecified = name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        if !unspecified && !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    all
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let bytes = read(path)?;
+    let certificates = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|cause| IdentityError::NotPem { path: path.to_owned(), cause })?;
+    if certificates.is_empty() {
+        return Err(IdentityError::Missing {
+            path: path.to_owned(),
+            wanted: "certificate",
+            remedy: "name the full chain, leaf first (often fullchain.pem)",
+        });
+    }
+    Ok(certificates)
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
+    let bytes = read(path)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|cause| match cause {
+        pem::Error::NoItemsFound => IdentityError::Missing {
+            path: path.to_owned(),
+            wanted: "private key",
+            remedy: "name the key's own file (often privkey.pem), unencrypted",
+        },
+        cause => IdentityError::NotPem { path: path.to_owned(), cause },
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
+    std::fs::read(path).map_err(|cause| IdentityError::Unreadable {
+        path: path.to_owned(),
+        remedy: match cause.kind() {
+            std::io::ErrorKind::NotFound => "check the path in the configuration",
+            std::io::ErrorKind::PermissionDenied => "let the user mmr runs as read it",
+            _ => "check the file and the disk",
+        },
+        cause,
+    })
+}
+
+fn remedy_of_unusable(cause: &rustls::Error) -> &'static str {
+    match cause {
+        rustls::Error::InconsistentKeys(_) => {
+            "name the key the certificate was issued for, and the leaf certificate first"
+        }
+        rustls::Error::InvalidCertificate(_) => "have the certificate issued again",
+        _ => "use an RSA (2048 bits or more), ECDSA P-256/P-384 or Ed25519 key, unencrypted",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
+mod tests;

@@ -1,0 +1,91 @@
+use super::*;
+use expect_test::{Expect, expect};
+
+/// Makes files of `(name, content)` in a fresh directory and says how loading chain.pem and key.pem ends.
+fn check(files: &[(&str, &str)], expected: Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let outcome =
+        Identity::from_files(&folder.path().join("chain.pem"), &folder.path().join("key.pem"));
+    let said = match outcome {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => error.to_string().replace(folder.path().to_str().unwrap(), "DIR"),
+    };
+    expected.assert_eq(&said);
+}
+
+fn pair() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["example.org".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn loads_a_chain_and_its_key() {
+    let (chain, key) = pair();
+    check(&[("chain.pem", &chain), ("key.pem", &key)], expect!["ok"]);
+}
+
+#[test]
+fn says_which_file_is_missing() {
+    let (chain, _) = pair();
+    check(
+        &[("chain.pem", &chain)],
+        expect![
+            "cannot read DIR/key.pem: No such file or directory (os error 2); check the path in the configuration"
+        ],
+    );
+}
+
+#[test]
+fn says_when_the_files_are_swapped() {
+    let (chain, key) = pair();
+    check(
+        &[("chain.pem", &key), ("key.pem", &chain)],
+        expect![
+            "DIR/chain.pem holds no certificate; name the full chain, leaf first (often fullchain.pem)"
+        ],
+    );
+}
+
+#[test]
+fn says_when_there_is_no_key() {
+    let (chain, _) = pair();
+    check(
+        &[("chain.pem", &chain), ("key.pem", &chain)],
+        expect![
+            "DIR/key.pem holds no private key; name the key's own file (often privkey.pem), unencrypted"
+        ],
+    );
+}
+
+#[test]
+fn says_when_the_key_is_of_another_certificate() {
+    let (chain, _) = pair();
+    let (_, key) = pair();
+    check(
+        &[("chain.pem", &chain), ("key.pem", &key)],
+        expect![[r#"
+            the key in DIR/key.pem does not serve the certificate in DIR/chain.pem: keys may not be consistent: KeyMismatch; name the key the certificate was issued for, and the leaf certificate first"#]],
+    );
+}
+
+#[test]
+fn self_signed_covers_loopback_and_the_names_given_once() {
+    let names = ["mmr.example.org", "localhost", "0.0.0.0", "192.0.2.7"].map(str::to_owned);
+    assert_eq!(
+        with_loopback(&names),
+        ["localhost", "127.0.0.1", "::1", "mmr.example.org", "192.0.2.7"]
+    );
+    let (identity, pem) = Identity::self_signed(&names).unwrap();
+    let read_back = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    assert_eq!(read_back.as_ref(), identity.certificate());
+}
+
+#[test]
+fn self_signed_refuses_what_is_no_name() {
+    let error = Identity::self_signed(&["ö".to_owned()]).unwrap_err();
+    expect!["cannot make a certificate for localhost, 127.0.0.1, ::1, ö: Invalid IA5String: 'ö'; give DNS names or IP addresses"]
+        .assert_eq(&error.to_string());
+}
