@@ -1,10 +1,12 @@
 //! The control channel's messages: JSON over WebSocket, tagged by `type` (docs/protocol.md).
 //!
-//! Keys travel as base64 of key and salt and are never shown by `Debug`.
+//! Keys travel as base64 of key and salt. Neither they nor other secrets are ever shown by `Debug`.
 
-use crate::srtp::MasterKey;
+mod secret;
+
 use crate::{Bitrate, Kind, Ssrc, StreamId};
 use schemars::JsonSchema;
+pub use secret::{Key, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -26,14 +28,14 @@ pub enum ClientMessage {
         /// [`VERSION`].
         v: u32,
         /// The join token.
-        token: String,
+        token: Secret,
     },
     /// First message of a participant whose channel dropped less than 30 s ago.
     Resume {
         /// [`VERSION`].
         v: u32,
         /// The secret `joined` gave.
-        session: String,
+        session: Secret,
     },
     /// Asks for a link of this kind; answered by `link`.
     Connect {
@@ -79,7 +81,7 @@ pub enum ServerMessage {
         /// One's own name, from the token.
         participant: String,
         /// The secret to resume with; new each time.
-        session: String,
+        session: Secret,
         /// Everybody else in the meeting.
         roster: Vec<String>,
         /// What this MMR allows.
@@ -92,7 +94,7 @@ pub enum ServerMessage {
         /// The MMR's ICE user fragment.
         ufrag: String,
         /// The ICE password, for both directions.
-        password: String,
+        password: Secret,
         /// Keys of the link's RTCP.
         srtcp_keys: SrtcpKeys,
         /// Where to connect.
@@ -277,35 +279,4 @@ pub struct Limits {
     pub consent_timeout_s: u32,
     /// How long a participant whose channel dropped may resume, in seconds.
     pub resume_s: u32,
-}
-
-/// A master key on the control channel: base64 of 16 bytes key and 12 bytes salt.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub MasterKey);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
-
-impl Serialize for Key {
-    fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
-        todo!()
-    }
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: serde::Deserializer<'de>>(_deserializer: D) -> Result<Self, D::Error> {
-        todo!()
-    }
-}
-
-impl JsonSchema for Key {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Key".into()
-    }
-    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        todo!()
-    }
 }
