@@ -52,7 +52,7 @@ impl RawChannel {
     /// Opens and joins.
     pub async fn join(address: SocketAddr, ca_pem: &str, token: String) -> Self {
         let mut channel = Self::open(address, ca_pem).await;
-        channel.send(&ClientMessage::Join { v: control::VERSION, token }).await;
+        channel.send(&ClientMessage::Join { v: control::VERSION, token: token.into() }).await;
         channel
             .expect("joined", |message| {
                 matches!(message, ServerMessage::Joined { .. }).then_some(())
@@ -105,7 +105,7 @@ impl RawChannel {
         self.send(&ClientMessage::Connect { kind }).await;
         self.expect("link", |message| match message {
             ServerMessage::Link { ufrag, password, srtcp_keys, addresses, .. } => {
-                Some(RawLink::new(ufrag, password, &srtcp_keys, addresses))
+                Some(RawLink::new(ufrag, password.0, &srtcp_keys, addresses))
             }
             _ => None,
         })
