@@ -5,7 +5,7 @@ use super::{Meetings, Output, ParticipantId, Refusal, secrets};
 use crate::{LinkId, LinkSpec, MeetingId, Order, Path};
 use std::sync::Arc;
 use wire::Kind;
-use wire::control::{ErrorCode, ServerMessage, SrtcpKeys};
+use wire::control::{ErrorCode, Secret, ServerMessage, SrtcpKeys};
 use wire::limits::UFRAG_LEN;
 use wire::srtp::SessionKeys;
 
@@ -36,7 +36,7 @@ impl Meetings {
         let message = ServerMessage::Link {
             kind,
             ufrag: String::from_utf8_lossy(&link.ufrag).into_owned(),
-            password: link.password.clone(),
+            password: Secret(link.password.clone()),
             srtcp_keys: link.srtcp_keys.clone(),
             addresses: self.config.addresses.clone(),
         };

@@ -6,7 +6,7 @@ use super::{ChannelId, Meeting, Meetings, Output, ParticipantId, Refusal, secret
 use crate::{LinkId, MeetingId, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
-use wire::control::{ErrorCode, Limits, ServerMessage, VERSION};
+use wire::control::{ErrorCode, Limits, Secret, ServerMessage, VERSION};
 use wire::token::{Claims, Role};
 use wire::{Bitrate, Kind, StreamId};
 
@@ -253,7 +253,7 @@ impl Meetings {
             ServerMessage::Joined {
                 v: VERSION,
                 participant: name,
-                session,
+                session: Secret(session),
                 roster: others,
                 limits: allowed(),
             },

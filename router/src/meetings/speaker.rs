@@ -31,7 +31,7 @@ struct Challenger {
 
 #[derive(Clone, Copy, Debug)]
 struct Voice {
-    /// Smoothed, in dB above silence: 0..=127.
+    /// In dB above silence, 0..=127: rises at once and falls slowly, over the pauses between words.
     loudness: u8,
     heard_at: Instant,
 }
@@ -78,7 +78,7 @@ impl Speaker {
         let loudness = 127_u8.saturating_sub(level).saturating_sub(penalty);
         let smoothed = match self.voices.get(&who) {
             Some(before) if now.duration_since(before.heard_at) < SILENT_AFTER => {
-                before.loudness.midpoint(loudness)
+                loudness.max(before.loudness.midpoint(loudness))
             }
             _ => loudness,
         };

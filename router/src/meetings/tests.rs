@@ -245,7 +245,7 @@ fn resume(session: &str) -> ClientMessage {
 /// The session `joined` gives.
 fn session(heard: &BTreeMap<ChannelId, Heard>, channel: ChannelId) -> String {
     match &heard[&channel].messages[0] {
-        ServerMessage::Joined { session, .. } => session.clone(),
+        ServerMessage::Joined { session, .. } => session.0.clone(),
         other => panic!("expected joined, heard {other:?}"),
     }
 }

@@ -69,7 +69,7 @@ fn a_second_join_is_out_of_order_and_changes_nothing() {
     let mut scene = Scene::of_two();
     for heard in [
         scene.join(ANN, claims("m", "other")),
-        scene.say(ANN, ClientMessage::Join { v: 1, token: String::new() }),
+        scene.say(ANN, ClientMessage::Join { v: 1, token: "".into() }),
         scene.say(ANN, resume("x")),
     ] {
         assert_eq!(refusal(&heard, ANN), ErrorCode::OutOfOrder);
@@ -182,7 +182,7 @@ fn a_session_is_good_until_the_client_shows_that_it_knows_the_next() {
 fn another_version_can_not_resume() {
     let mut scene = Scene::new();
     let secret = session(&scene.join(ANN, claims("m", "ann")), ANN);
-    let heard = scene.say(BOB, ClientMessage::Resume { v: 2, session: secret });
+    let heard = scene.say(BOB, ClientMessage::Resume { v: 2, session: secret.into() });
     assert_eq!(refusal(&heard, BOB), ErrorCode::BadVersion);
     assert!(heard[&BOB].closed && !heard.contains_key(&ANN));
 }

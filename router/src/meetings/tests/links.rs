@@ -4,7 +4,7 @@ use super::*;
 
 fn credentials(message: &ServerMessage) -> (String, String) {
     match message {
-        ServerMessage::Link { ufrag, password, .. } => (ufrag.clone(), password.clone()),
+        ServerMessage::Link { ufrag, password, .. } => (ufrag.clone(), password.0.clone()),
         other => panic!("expected link, heard {other:?}"),
     }
 }

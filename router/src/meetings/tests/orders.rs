@@ -103,7 +103,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn play(scene: &mut Scene, step: Step) {
     // Even names are of one meeting, odd ones of the other.
-    let meeting = |who: u8| if who % 2 == 0 { "even" } else { "odd" };
+    let meeting = |who: u8| if who.is_multiple_of(2) { "even" } else { "odd" };
     let layer = |index| LayerId { index, generation: 0 };
     match step {
         Step::Join { who } => {
