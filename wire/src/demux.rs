@@ -23,3 +23,37 @@ pub fn classify(packet: &[u8]) -> Option<Class> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_table_of_rfc7983() {
+        for first in 0..=255 {
+            let expected = match first {
+                0..=3 => Some(Class::Stun),
+                20..=63 => Some(Class::Dtls),
+                128..=191 => Some(Class::Rtp),
+                _ => None,
+            };
+            assert_eq!(classify(&[first, 96]), expected, "first byte {first}");
+        }
+    }
+
+    #[test]
+    fn tells_rtcp_from_rtp_by_the_second_byte() {
+        for second in 0..=255 {
+            // RFC 5761 §4: packet types 192..=223 are RTP's 64..=95 with the marker bit, never assigned to it.
+            let rtcp = (192..=223).contains(&second);
+            let expected = if rtcp { Class::Rtcp } else { Class::Rtp };
+            assert_eq!(classify(&[0x80, second]), Some(expected), "second byte {second}");
+        }
+    }
+
+    #[test]
+    fn takes_no_packet_of_one_byte_for_media() {
+        assert_eq!(classify(&[]), None);
+        assert_eq!(classify(&[0x80]), None);
+    }
+}

@@ -1,10 +1,19 @@
-//! Join tokens: JWT, EdDSA (Ed25519) only, at most 10 minutes, single use (design §4, RFC 7519, RFC 8037).
+//! Join tokens: JWT (RFC 7519), EdDSA over Ed25519 only (RFC 8037), at most 10 minutes, single use.
+//!
+//! Not here: remembering which tokens were used; who verifies them keeps their `jti` until they end.
+
+mod keys;
 
 use crate::Kind;
+use crate::limits::{NAME_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LIFETIME_S_MAX};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation};
+pub use keys::{KeyError, Signer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a token grants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Claims {
     /// The zone it is for.
     pub aud: String,
@@ -25,7 +34,7 @@ pub struct Claims {
 }
 
 /// What a participant may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Everything.
@@ -56,42 +65,66 @@ pub enum TokenError {
     Expired,
 }
 
-/// Signs tokens: `mmr dev`, `mmr token`, and later the web infrastructure.
-pub struct Signer {}
-
-impl Signer {
-    /// A new random key; `kid` is its RFC 7638 thumbprint.
-    pub fn generate() -> Self {
-        todo!()
-    }
-    /// From a PKCS#8 PEM private key.
-    pub fn from_pem(_pem: &str) -> Result<Self, TokenError> {
-        todo!()
-    }
-    /// PKCS#8 PEM, for a file only its owner may read.
-    pub fn private_pem(&self) -> String {
-        todo!()
-    }
-    /// The public key as JWKS with one key (RFC 7517, RFC 8037).
-    pub fn public_jwks(&self) -> String {
-        todo!()
-    }
-    /// Signs.
-    pub fn sign(&self, _claims: &Claims) -> String {
-        todo!()
-    }
-}
+/// How far the signer's clock and ours may be apart, in seconds.
+const LEEWAY_S: u64 = 5;
 
 /// Checks tokens against the zone's public keys. Single use is the caller's to keep, by `jti`.
-pub struct Verifier {}
+pub struct Verifier {
+    keys: keys::PublicKeys,
+    validation: Validation,
+}
 
 impl Verifier {
-    /// From a JWKS document; keys that are not Ed25519 or have no `kid` are refused.
-    pub fn from_jwks(_zone: &str, _jwks: &str) -> Result<Self, TokenError> {
-        todo!()
+    /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are refused.
+    pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[zone]);
+        validation.set_required_spec_claims(&["aud", "exp"]);
+        // Times are checked here, against the caller's clock.
+        validation.validate_exp = false;
+        Ok(Self { keys: keys::public_keys(jwks)?, validation })
     }
+
     /// Size first, then header, then signature, audience and times (Unix seconds, 5 s of leeway).
-    pub fn verify(&self, _token: &str, _now_s: u64) -> Result<Claims, TokenError> {
-        todo!()
+    pub fn verify(&self, token: &str, now_s: u64) -> Result<Claims, TokenError> {
+        if token.len() > TOKEN_LEN_MAX {
+            return Err(TokenError::TooLong);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+        // RFC 7515 §4.1.11: extensions that must be understood are not.
+        if header.alg != Algorithm::EdDSA || header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
+        let key = header.kid.and_then(|kid| self.keys.get(&kid)).ok_or(TokenError::UnknownKey)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(|error| match error.kind() {
+                ErrorKind::InvalidSignature | ErrorKind::InvalidAudience => TokenError::Forged,
+                _ => TokenError::Malformed,
+            })?
+            .claims;
+        claims.check_names()?;
+        claims.check_times(now_s)?;
+        Ok(claims)
     }
 }
+
+impl Claims {
+    fn check_names(&self) -> Result<(), TokenError> {
+        let names = [&self.aud, &self.meeting, &self.sub, &self.jti];
+        let fits = |name: &&String| (1..=NAME_LEN_MAX).contains(&name.len());
+        if names.iter().all(fits) { Ok(()) } else { Err(TokenError::Malformed) }
+    }
+
+    fn check_times(&self, now_s: u64) -> Result<(), TokenError> {
+        let lifetime_s = self.exp.checked_sub(self.iat).ok_or(TokenError::Malformed)?;
+        let over = now_s >= self.exp.saturating_add(LEEWAY_S);
+        let not_yet = self.iat > now_s.saturating_add(LEEWAY_S);
+        if over || not_yet || lifetime_s > TOKEN_LIFETIME_S_MAX {
+            return Err(TokenError::Expired);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

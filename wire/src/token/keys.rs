@@ -1,0 +1,136 @@
+//! The keys behind tokens: an Ed25519 key that signs, and the zone's public ones by `kid`.
+
+use super::Claims;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use std::collections::BTreeMap;
+
+/// Why a key can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not PEM, not PKCS#8, not Ed25519, or encrypted.
+    #[error(
+        "not an Ed25519 private key in unencrypted PKCS#8 PEM; `openssl genpkey -algorithm ed25519` makes one"
+    )]
+    NotPrivate,
+    /// Not a JSON document of this form.
+    #[error("not a JWK set (RFC 7517): {0}")]
+    NotJwks(String),
+    /// A set without keys lets nobody in.
+    #[error("the JWK set has no key")]
+    Empty,
+    /// A key nobody could name.
+    #[error("a key of the JWK set has no `kid`")]
+    Unnamed,
+    /// Two keys of one name.
+    #[error("the JWK set has more than one key with `kid` {0:?}")]
+    Duplicate(String),
+    /// Another kind of key.
+    #[error("the key with `kid` {0:?} is not an Ed25519 public key (`kty` OKP, `crv` Ed25519)")]
+    NotEd25519(String),
+}
+
+/// Signs tokens: `mmr dev`, `mmr token`, and later the web infrastructure. `Debug` never shows the key.
+pub struct Signer {
+    pair: Ed25519KeyPair,
+    encoding: EncodingKey,
+    kid: String,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+impl Signer {
+    /// A new random key; `kid` is its RFC 7638 thumbprint.
+    pub fn generate() -> Self {
+        Self::new(Ed25519KeyPair::generate().expect("the system has randomness"))
+    }
+
+    /// From a PKCS#8 PEM private key, as `openssl genpkey -algorithm ed25519` makes it.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let key = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|_| KeyError::NotPrivate)?;
+        // PKCS#8 version 1 has no public key that could be checked against the private one.
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.as_bytes())
+            .map(Self::new)
+            .map_err(|_| KeyError::NotPrivate)
+    }
+
+    /// PKCS#8 PEM, for a file only its owner may read.
+    pub fn private_pem(&self) -> String {
+        let der = self.pair.to_pkcs8v1().expect("a key that was made can be written");
+        // One Ed25519 key is 64 characters of base64: exactly one line (RFC 7468 §2).
+        let body = STANDARD.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    }
+
+    /// The public key as JWKS with one key (RFC 7517, RFC 8037).
+    pub fn public_jwks(&self) -> String {
+        let key = serde_json::json!({
+            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
+            "kid": self.kid, "x": public_text(&self.pair),
+        });
+        serde_json::json!({ "keys": [key] }).to_string()
+    }
+
+    /// Signs.
+    pub fn sign(&self, claims: &Claims) -> String {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(self.kid.clone());
+        jsonwebtoken::encode(&header, claims, &self.encoding)
+            .expect("claims are plain JSON and the key was checked when it was made")
+    }
+
+    fn new(pair: Ed25519KeyPair) -> Self {
+        let der = pair.to_pkcs8v1().expect("a key that was made can be written");
+        Self {
+            encoding: EncodingKey::from_ed_der(der.as_ref()),
+            kid: thumbprint(&public_text(&pair)),
+            pair,
+        }
+    }
+}
+
+fn public_text(pair: &Ed25519KeyPair) -> String {
+    URL_SAFE_NO_PAD.encode(pair.public_key())
+}
+
+/// RFC 7638 §3 with the members of RFC 8037 §2: in this order, without white space.
+pub(super) fn thumbprint(x: &str) -> String {
+    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
+}
+
+/// By `kid`.
+pub(super) type PublicKeys = BTreeMap<String, DecodingKey>;
+
+pub(super) fn public_keys(jwks: &str) -> Result<PublicKeys, KeyError> {
+    let set: JwkSet =
+        serde_json::from_str(jwks).map_err(|error| KeyError::NotJwks(error.to_string()))?;
+    let mut keys = PublicKeys::new();
+    for jwk in &set.keys {
+        let kid = jwk.common.key_id.clone().ok_or(KeyError::Unnamed)?;
+        let key = ed25519(jwk).ok_or_else(|| KeyError::NotEd25519(kid.clone()))?;
+        if keys.insert(kid.clone(), key).is_some() {
+            return Err(KeyError::Duplicate(kid));
+        }
+    }
+    if keys.is_empty() { Err(KeyError::Empty) } else { Ok(keys) }
+}
+
+fn ed25519(jwk: &Jwk) -> Option<DecodingKey> {
+    match &jwk.algorithm {
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(&key.x).ok()?.try_into().ok()?;
+            Some(DecodingKey::from_ed_der(&bytes))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,210 @@
+//! What a verifier takes and what it refuses, and why.
+#![allow(clippy::unwrap_used)] // A test that unwraps an error fails, as it should.
+
+use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
+
+const NOW_S: u64 = 1_800_000_000;
+
+fn claims() -> Claims {
+    Claims {
+        aud: "dev".into(),
+        meeting: "standup".into(),
+        sub: "ada".into(),
+        role: Role::Attendee,
+        kinds: vec![Kind::Audio, Kind::Video],
+        iat: NOW_S,
+        exp: NOW_S + 600,
+        jti: "one".into(),
+    }
+}
+
+fn verifier(signer: &Signer) -> Verifier {
+    Verifier::from_jwks("dev", &signer.public_jwks()).unwrap()
+}
+
+/// Signs changed claims and verifies them.
+fn verify(change: impl FnOnce(&mut Claims)) -> Result<Claims, TokenError> {
+    let signer = Signer::generate();
+    let mut claims = claims();
+    change(&mut claims);
+    verifier(&signer).verify(&signer.sign(&claims), NOW_S)
+}
+
+/// The token with another header, and so with a signature that does not fit.
+fn with_header(token: &str, header: &str) -> String {
+    let (_, rest) = token.split_once('.').unwrap();
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+}
+
+fn kid(signer: &Signer) -> String {
+    let jwks: serde_json::Value = serde_json::from_str(&signer.public_jwks()).unwrap();
+    jwks["keys"][0]["kid"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn takes_a_good_token() {
+    assert_eq!(verify(|_| {}), Ok(claims()));
+}
+
+#[test]
+fn refuses_other_algorithms_before_any_key_is_looked_at() {
+    let signer = Signer::generate();
+    let token = signer.sign(&claims());
+    let kid = kid(&signer);
+    let verifier = verifier(&signer);
+    for alg in ["none", "None", "HS256", "RS256", "ES256"] {
+        let header = format!(r#"{{"typ":"JWT","alg":"{alg}","kid":"{kid}"}}"#);
+        let forged = with_header(&token, &header);
+        assert_eq!(verifier.verify(&forged, NOW_S), Err(TokenError::Malformed), "{alg}");
+        let (unsigned, _) = forged.rsplit_once('.').unwrap();
+        assert_eq!(
+            verifier.verify(&format!("{unsigned}."), NOW_S),
+            Err(TokenError::Malformed),
+            "{alg} without signature"
+        );
+    }
+}
+
+#[test]
+fn refuses_a_token_keyed_with_the_public_key_as_a_secret() {
+    // The classic confusion: HS256 with the bytes of the public key, which everybody knows.
+    let signer = Signer::generate();
+    let jwks: serde_json::Value = serde_json::from_str(&signer.public_jwks()).unwrap();
+    let public = URL_SAFE_NO_PAD.decode(jwks["keys"][0]["x"].as_str().unwrap()).unwrap();
+    let header = jsonwebtoken::Header {
+        kid: Some(kid(&signer)),
+        ..jsonwebtoken::Header::new(Algorithm::HS256)
+    };
+    let secret = jsonwebtoken::EncodingKey::from_secret(&public);
+    let token = jsonwebtoken::encode(&header, &claims(), &secret).unwrap();
+    assert_eq!(verifier(&signer).verify(&token, NOW_S), Err(TokenError::Malformed));
+}
+
+#[test]
+fn refuses_keys_it_does_not_know() {
+    let (signer, other) = (Signer::generate(), Signer::generate());
+    let token = other.sign(&claims());
+    assert_eq!(verifier(&signer).verify(&token, NOW_S), Err(TokenError::UnknownKey));
+    let unnamed = with_header(&signer.sign(&claims()), r#"{"typ":"JWT","alg":"EdDSA"}"#);
+    assert_eq!(verifier(&signer).verify(&unnamed, NOW_S), Err(TokenError::UnknownKey));
+}
+
+#[test]
+fn refuses_a_signature_by_another_key_under_a_known_name() {
+    let (signer, other) = (Signer::generate(), Signer::generate());
+    let header = format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"{}"}}"#, kid(&signer));
+    let forged = with_header(&other.sign(&claims()), &header);
+    assert_eq!(verifier(&signer).verify(&forged, NOW_S), Err(TokenError::Forged));
+}
+
+#[test]
+fn refuses_changed_claims() {
+    let signer = Signer::generate();
+    let token = signer.sign(&claims());
+    let [header, _, signature] = token.split('.').collect::<Vec<_>>()[..] else { unreachable!() };
+    let promoted = Claims { role: Role::Host, ..claims() };
+    let payload = URL_SAFE_NO_PAD.encode(serde_json::to_string(&promoted).unwrap());
+    let forged = format!("{header}.{payload}.{signature}");
+    assert_eq!(verifier(&signer).verify(&forged, NOW_S), Err(TokenError::Forged));
+}
+
+#[test]
+fn refuses_what_must_be_understood() {
+    let signer = Signer::generate();
+    let header =
+        format!(r#"{{"alg":"EdDSA","kid":"{}","crit":["b64"],"b64":false}}"#, kid(&signer));
+    let token = with_header(&signer.sign(&claims()), &header);
+    assert_eq!(verifier(&signer).verify(&token, NOW_S), Err(TokenError::Malformed));
+}
+
+#[test]
+fn refuses_another_zone() {
+    assert_eq!(verify(|claims| claims.aud = "elsewhere".into()), Err(TokenError::Forged));
+}
+
+#[test]
+fn refuses_tokens_out_of_their_time() {
+    let moved =
+        |iat: u64, exp: u64| verify(|claims| (claims.iat, claims.exp) = (iat, exp)).map(|_| ());
+    assert_eq!(moved(NOW_S - 100, NOW_S - 4), Ok(()), "5 s of leeway");
+    assert_eq!(moved(NOW_S - 100, NOW_S - 5), Err(TokenError::Expired));
+    assert_eq!(moved(NOW_S + 5, NOW_S + 100), Ok(()), "5 s of leeway");
+    assert_eq!(moved(NOW_S + 6, NOW_S + 100), Err(TokenError::Expired));
+    assert_eq!(moved(NOW_S, NOW_S + 601), Err(TokenError::Expired), "longer-lived than 10 min");
+    assert_eq!(moved(0, u64::MAX), Err(TokenError::Expired));
+    assert_eq!(moved(NOW_S + 1, NOW_S), Err(TokenError::Malformed), "ends before it begins");
+}
+
+#[test]
+fn refuses_names_over_their_limit() {
+    let long = "x".repeat(NAME_LEN_MAX + 1);
+    assert_eq!(verify(|claims| claims.meeting = long.clone()), Err(TokenError::Malformed));
+    assert_eq!(verify(|claims| claims.sub = long.clone()), Err(TokenError::Malformed));
+    assert_eq!(verify(|claims| claims.jti = long), Err(TokenError::Malformed));
+    assert_eq!(verify(|claims| claims.sub = String::new()), Err(TokenError::Malformed));
+    assert!(verify(|claims| claims.sub = "x".repeat(NAME_LEN_MAX)).is_ok());
+}
+
+#[test]
+fn refuses_an_oversized_token_before_anything_else() {
+    // Were any of it parsed, this would be Malformed.
+    let verifier = verifier(&Signer::generate());
+    assert_eq!(verifier.verify(&"!".repeat(TOKEN_LEN_MAX + 1), NOW_S), Err(TokenError::TooLong));
+    assert_eq!(verifier.verify(&"!".repeat(TOKEN_LEN_MAX), NOW_S), Err(TokenError::Malformed));
+}
+
+#[test]
+fn a_key_survives_its_file() {
+    let signer = Signer::generate();
+    let again = Signer::from_pem(&signer.private_pem()).unwrap();
+    assert_eq!(again.public_jwks(), signer.public_jwks());
+    assert_eq!(verifier(&signer).verify(&again.sign(&claims()), NOW_S), Ok(claims()));
+}
+
+#[test]
+fn takes_the_key_of_rfc8410_and_names_it_as_rfc8037_does() {
+    // RFC 8410 §10.3, PKCS#8 version 1 as OpenSSL writes it.
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+        -----END PRIVATE KEY-----\n";
+    let signer = Signer::from_pem(pem).unwrap();
+    assert_eq!(signer.private_pem(), pem);
+    // RFC 8037 §A.3: the thumbprint of the key of §A.1.
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    assert_eq!(keys::thumbprint(x), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+}
+
+#[test]
+fn refuses_keys_that_are_none() {
+    let jwks = |keys: &str| Verifier::from_jwks("dev", &format!(r#"{{"keys":[{keys}]}}"#)).err();
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let good = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"a","x":"{x}"}}"#);
+    assert_eq!(jwks(&good), None);
+    assert_eq!(jwks(""), Some(KeyError::Empty));
+    assert_eq!(jwks(&format!("{good},{good}")), Some(KeyError::Duplicate("a".into())));
+    assert_eq!(jwks(&good.replace(r#""kid":"a","#, "")), Some(KeyError::Unnamed));
+    let not = Some(KeyError::NotEd25519("a".into()));
+    assert_eq!(jwks(&good.replace("HURo", "")), not, "too short");
+    assert_eq!(jwks(r#"{"kty":"oct","kid":"a","k":"AAAA"}"#), not);
+    assert!(matches!(Verifier::from_jwks("dev", "[]").err(), Some(KeyError::NotJwks(_))));
+    assert_eq!(Signer::from_pem("").err(), Some(KeyError::NotPrivate));
+}
+
+#[test]
+fn keys_are_never_shown() {
+    let signer = Signer::generate();
+    assert_eq!(format!("{signer:?}"), format!("Signer {{ kid: {:?}, .. }}", kid(&signer)));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(token in any::<String>(), parts in "[A-Za-z0-9_-]{0,40}(\\.[A-Za-z0-9_-]{0,40}){2}") {
+        let verifier = Verifier::from_jwks("dev", r#"{"keys":[{"kty":"OKP","crv":"Ed25519",
+            "kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#).unwrap();
+        prop_assert!(verifier.verify(&token, NOW_S).is_err());
+        prop_assert!(verifier.verify(&parts, NOW_S).is_err());
+    }
+}
