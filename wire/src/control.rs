@@ -25,14 +25,17 @@ pub const ALPN_MEDIA: &[u8] = b"mmr-media/1";
 pub enum ClientMessage {
     /// First message of a new participant.
     Join {
-        /// [`VERSION`].
+        /// The protocol's version: 1.
+        #[schemars(extend("const" = VERSION))]
         v: u32,
-        /// The join token.
+        /// The join token, at most 2048 bytes.
+        #[schemars(length(max = 2048))]
         token: Secret,
     },
     /// First message of a participant whose channel dropped less than 30 s ago.
     Resume {
-        /// [`VERSION`].
+        /// The protocol's version: 1.
+        #[schemars(extend("const" = VERSION))]
         v: u32,
         /// The secret `joined` gave.
         session: Secret,
@@ -47,6 +50,7 @@ pub enum ClientMessage {
         /// One stream a kind.
         kind: Kind,
         /// Lowest layer first.
+        #[schemars(length(min = 1, max = 8))]
         layers: Vec<LayerOffer>,
     },
     /// Ends a stream of one's own.
@@ -76,7 +80,8 @@ pub enum ClientMessage {
 pub enum ServerMessage {
     /// Answers `join` and `resume`.
     Joined {
-        /// [`VERSION`].
+        /// The protocol's version: 1.
+        #[schemars(extend("const" = VERSION))]
         v: u32,
         /// One's own name, from the token.
         participant: String,
@@ -203,7 +208,8 @@ pub enum ErrorCode {
 pub struct LayerOffer {
     /// Which codec.
     pub codec: Codec,
-    /// RTP payload type, 96..=127.
+    /// RTP payload type, 96 to 127.
+    #[schemars(range(min = 96, max = 127))]
     pub payload_type: u8,
     /// What the layer never exceeds for long; enforced.
     pub max_bitrate: Bitrate,
@@ -249,7 +255,8 @@ pub struct SrtcpKeys {
     pub mmr: Key,
 }
 
-/// Where a link can be bound, best first; empty where that transport is off.
+/// Where a link can be bound, best first; empty where that transport is off. Each is `192.0.2.1:8801` or
+/// `[2001:db8::1]:8801`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Addresses {
     /// Datagrams.

@@ -16,10 +16,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Claims {
     /// The zone it is for.
+    #[schemars(length(min = 1, max = 64))]
     pub aud: String,
     /// The meeting.
+    #[schemars(length(min = 1, max = 64))]
     pub meeting: String,
     /// The participant: its name within the meeting.
+    #[schemars(length(min = 1, max = 64))]
     pub sub: String,
     /// What it may do.
     pub role: Role,
@@ -30,6 +33,7 @@ pub struct Claims {
     /// Ends at, Unix seconds.
     pub exp: u64,
     /// Single use.
+    #[schemars(length(min = 1, max = 64))]
     pub jti: String,
 }
 

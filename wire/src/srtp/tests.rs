@@ -86,6 +86,27 @@ fn derives_the_session_keys_of_rfc3711_appendix_b3() {
     assert_eq!(authentication[..20], hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
 }
 
+/// RFC 7714 has no vector from master key to packet, and says nothing of how a 96-bit salt enters the derivation of
+/// RFC 3711: these packets were made by libsrtp 2.5.0 (Debian 12) with the master key 00 01 … 1b.
+#[test]
+fn derives_what_libsrtp_derives() {
+    let key = std::array::from_fn(|i| u8::try_from(i).unwrap());
+    let salt = std::array::from_fn(|i| u8::try_from(16 + i).unwrap());
+    let keys = SessionKeys::derive(&MasterKey { key, salt });
+    let plain = hex("90600001 00000002 12345678 bede0001 108a0000 68656c6c 6f");
+    let mut packet = [&plain[..], &[0; RTP_OVERHEAD]].concat();
+    keys.protect_rtp(0, &mut packet, plain.len()).unwrap();
+    let sealed = "90600001 00000002 12345678 bede0001 108a0000
+        08769592 eae45dd9 159a9756 93a71beb db401e9a 45";
+    assert_eq!(packet, hex(sealed));
+    let plain = hex("80c90001 12345678 81cd0003 12345678 cafebabe 03e80005");
+    let mut packet = [&plain[..], &[0; RTCP_OVERHEAD]].concat();
+    keys.protect_rtcp(1, &mut packet, plain.len()).unwrap();
+    let sealed = "80c90001 12345678
+        39a8521a d88ca207 e8f3bc66 ca6e308c 63a82f74 56081412 57239279 20526c4d 80000001";
+    assert_eq!(packet, hex(sealed));
+}
+
 #[test]
 fn every_flipped_bit_is_found() {
     let keys = rfc7714_keys();

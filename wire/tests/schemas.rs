@@ -1,0 +1,36 @@
+//! The JSON Schemas in docs/schema are those of the Rust types. `UPDATE_SCHEMAS=1` writes them anew.
+#![allow(clippy::unwrap_used)] // A test that unwraps an error fails, as it should.
+
+use schemars::{JsonSchema, schema_for};
+use std::path::PathBuf;
+use wire::control::{ClientMessage, ServerMessage};
+use wire::token::Claims;
+
+fn check<T: JsonSchema>(file: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schema").join(file);
+    let current = serde_json::to_string_pretty(&schema_for!(T)).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == current,
+        "docs/schema/{file} is not what the types say; \
+         `UPDATE_SCHEMAS=1 cargo test -p wire --test schemas` writes it anew"
+    );
+}
+
+#[test]
+fn client_messages_have_their_schema() {
+    check::<ClientMessage>("client-message.json");
+}
+
+#[test]
+fn server_messages_have_their_schema() {
+    check::<ServerMessage>("server-message.json");
+}
+
+#[test]
+fn token_claims_have_their_schema() {
+    check::<Claims>("token-claims.json");
+}
