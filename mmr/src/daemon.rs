@@ -1,28 +1,102 @@
 //! A running router: its threads put together, and taken apart.
 
+use crate::about::About;
+use crate::admin::{self, Admin};
+use crate::control::{self, ControlConfig, Handle, Reload};
+use crate::credentials::Credentials;
+use crate::door::{self, DoorConfig, DoorError, DoorHandle, DoorLimits};
+use crate::exchange::{Exchange, WorkerOrder};
+use crate::network::sockets::{self, Listening, SocketOptions};
+use crate::network::{self, Backend};
 use crate::stats::Stats;
-use crate::{Config, Error};
-use std::time::Duration;
+use crate::worker::{self, WorkerConfig, WorkerHandle};
+use crate::{Config, Error, addresses, startup};
+use router::{MeetingsConfig, RouterConfig, WorkerId, limits};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use wire::control::Addresses;
 
-/// A running router. Dropped without [`Daemon::stop`], it goes on until the process ends.
+/// A running router. Dropped, it ends as with [`Daemon::stop`], and blocks for as long as that takes.
 pub struct Daemon {
-    addresses: Addresses,
+    about: Arc<About>,
+    control: Handle,
+    threads: Threads,
+}
+
+/// What runs, in the order it is ended.
+struct Threads {
+    control: Option<(Handle, JoinHandle<()>)>,
+    admin_socket: Option<PathBuf>,
+    door: Option<DoorHandle>,
+    workers: Vec<WorkerHandle>,
+    exchange: Arc<Exchange>,
 }
 
 impl Daemon {
-    /// Opens every socket, starts every thread, and answers when clients can connect. May be called from any thread, within
-    /// a runtime or without; blocks for some milliseconds.
+    /// Opens every socket, starts every thread, and answers when clients can connect. May be called from any thread,
+    /// within a runtime or without; blocks for some milliseconds.
     ///
     /// # Errors
     /// What the configuration names can't be had; nothing is left running then.
-    pub fn start(_config: Config) -> Result<Self, Error> {
-        todo!()
+    pub fn start(config: Config) -> Result<Self, Error> {
+        let credentials = Credentials::load(&config)?;
+        let count = worker_count(&config);
+        let backend = network::choose(config.workers.backend).map_err(no_backend)?;
+        if let Some(fallback) = &backend.fallback {
+            tracing::warn!("{fallback}");
+        }
+        let mut listening = listen(&config, count)?;
+        warn(&listening, backend.backend, &config);
+        let exchange = Exchange::new(count, Instant::now()).map_err(|cause| {
+            Error::system("the queues can't be made", cause, "Allow more open files (LimitNOFILE).")
+        })?;
+        // From here on an error ends what was started: `threads` does when dropped.
+        let mut threads = Threads::new(exchange);
+        let sockets = std::mem::take(&mut listening.workers);
+        threads.start_workers(&config, backend.backend, sockets)?;
+        let door = start_door(&config, &credentials, &threads.exchange)?;
+        let bound = Addresses {
+            udp: listening.addresses,
+            tcp: door.tcp().to_vec(),
+            tls: door.tls().to_vec(),
+        };
+        let about = Arc::new(About {
+            zone: config.zone.clone(),
+            addresses: bound,
+            backend: backend.backend,
+            door_backend: door.backend(),
+        });
+        threads.door = Some(door);
+        let control = threads.start_control(&config, credentials, &about)?;
+        tracing::info!(
+            version = crate::about::VERSION,
+            zone = about.zone,
+            workers = count,
+            backend = about.backend.name(),
+            door_backend = about.door_backend,
+            udp = ?about.addresses.udp,
+            tcp = ?about.addresses.tcp,
+            tls = ?about.addresses.tls,
+            "running"
+        );
+        Ok(Self { about, control, threads })
+    }
+
+    /// Closes every channel and connection and ends every thread; takes two seconds at most.
+    pub async fn stop(self) {
+        let ended = tokio::task::spawn_blocking(move || drop(self)).await;
+        if let Err(panic) = ended {
+            tracing::error!(%panic, "a thread could not be ended");
+        }
     }
 
     /// Where it listens, as really bound: in the order of the configured addresses, ports filled in.
     pub fn addresses(&self) -> &Addresses {
-        &self.addresses
+        &self.about.addresses
     }
 
     /// The daemon at this moment; workers' counts are at most a second old.
@@ -30,15 +104,15 @@ impl Daemon {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn stats(&self) -> Result<Stats, Error> {
-        todo!()
+        Ok(Stats::of(&self.about, &*self.control.snapshot().await?))
     }
 
     /// Turns newcomers away, tells everybody to move on until the deadline, and answers at once. Media goes on.
     ///
     /// # Errors
     /// [`Error::Ended`].
-    pub async fn drain(&self, _deadline: Duration) -> Result<(), Error> {
-        todo!()
+    pub async fn drain(&self, deadline: Duration) -> Result<(), Error> {
+        self.control.drain(deadline).await
     }
 
     /// Takes newcomers again.
@@ -46,11 +120,249 @@ impl Daemon {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn undrain(&self) -> Result<(), Error> {
-        todo!()
+        self.control.undrain().await
     }
 
-    /// Closes every channel and connection and ends every thread.
-    pub async fn stop(self) {
-        todo!()
+    /// Takes certificates, token keys and DSCP of this configuration; everything else stays as it was at start. No packet
+    /// and no connection is lost.
+    ///
+    /// # Errors
+    /// A file can't be used: nothing has changed then. Or [`Error::Ended`].
+    pub async fn reload(&self, config: &Config) -> Result<(), Error> {
+        let Credentials { tls, verifier } = Credentials::load(config)?;
+        self.control.reload(Reload { tls, verifier, marks: config.marks }).await
+    }
+
+    /// Whether every worker takes its turns and every thread runs; else what is wrong.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn health(&self) -> Result<(), String> {
+        if let Some(worker) = self.threads.workers.iter().find(|worker| worker.is_finished()) {
+            return Err(format!("worker {} has ended", worker.worker().0));
+        }
+        if self.threads.door.as_ref().is_some_and(|door| !door.is_running()) {
+            return Err("the stream thread has ended".to_owned());
+        }
+        if self.threads.control.as_ref().is_some_and(|(_, thread)| thread.is_finished()) {
+            return Err("the control thread has ended".to_owned());
+        }
+        match self.control.stalled().first() {
+            None => Ok(()),
+            Some((worker, age)) => {
+                Err(format!("worker {} has not finished a turn for {} s", worker.0, age.as_secs()))
+            }
+        }
+    }
+}
+
+impl Threads {
+    fn new(exchange: Exchange) -> Self {
+        Self {
+            control: None,
+            admin_socket: None,
+            door: None,
+            workers: Vec::new(),
+            exchange: Arc::new(exchange),
+        }
+    }
+
+    fn start_workers(
+        &mut self,
+        config: &Config,
+        backend: Backend,
+        sockets: Vec<Vec<UdpSocket>>,
+    ) -> Result<(), Error> {
+        let cores = cores(config);
+        let count = u8::try_from(sockets.len()).unwrap_or(u8::MAX);
+        for (worker, sockets) in (0..count).zip(sockets) {
+            let core = cores.get(usize::from(worker)).copied();
+            let started = worker::start(WorkerConfig {
+                core,
+                sockets,
+                backend,
+                router: router_config(config, worker, count, self.exchange.started),
+                marks: config.marks,
+                exchange: Arc::clone(&self.exchange),
+            });
+            let started = started.map_err(|cause| {
+                let remedy = "Is there memory for it? See limits and workers in mmr.toml; with io_uring see \
+                              LimitMEMLOCK, or set workers.backend to \"poll\".";
+                Error::system(format!("worker {worker} can't be started"), cause, remedy)
+            })?;
+            if core.is_some() && !started.pinned() {
+                tracing::warn!(
+                    worker,
+                    core,
+                    "the worker could not be pinned to its core: see workers.cores, and the cores this process may use"
+                );
+            }
+            self.workers.push(started);
+        }
+        Ok(())
+    }
+
+    fn start_control(
+        &mut self,
+        config: &Config,
+        credentials: Credentials,
+        about: &Arc<About>,
+    ) -> Result<Handle, Error> {
+        let admin = config.admin_socket.as_ref().map(|path| {
+            let listener = admin::listen(path)?;
+            Ok::<_, Error>(Admin {
+                listener,
+                path: path.clone(),
+                about: Arc::clone(about),
+                drain_deadline: config.drain_deadline,
+            })
+        });
+        let admin = admin.transpose()?;
+        self.admin_socket = config.admin_socket.clone();
+        let (handle, thread) = control::start(ControlConfig {
+            exchange: Arc::clone(&self.exchange),
+            meetings: MeetingsConfig {
+                addresses: addresses::to_tell(&config.listen, &about.addresses),
+                links: config.limits.links,
+                layers: config.limits.layers,
+                routes: config.limits.routes,
+                participants_per_meeting: config.limits.participants_per_meeting,
+            },
+            tls: credentials.tls,
+            verifier: credentials.verifier,
+            marks: config.marks,
+            channels: config.limits.channels,
+            channels_per_address: config.limits.channels_per_address,
+            admin,
+        })
+        .map_err(|cause| {
+            Error::system("the control thread can't be started", cause, "Allow more threads.")
+        })?;
+        self.control = Some((handle.clone(), thread));
+        Ok(handle)
+    }
+
+    fn stop_workers(&mut self) {
+        for worker in &self.workers {
+            let port = &self.exchange.workers[usize::from(worker.worker().0)];
+            // A full queue of orders is emptied by the running worker.
+            while !worker.is_finished() && port.orders.push(WorkerOrder::Stop).is_err() {
+                port.waker.wake();
+                std::thread::yield_now();
+            }
+            port.waker.wake();
+        }
+        for worker in self.workers.drain(..) {
+            let id = worker.worker().0;
+            if let Err(error) = worker.join() {
+                tracing::error!(worker = id, %error, "the worker's network failed");
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some((handle, thread)) = self.control.take() {
+            handle.stop();
+            // A panic was told by the panic hook already.
+            let _ = thread.join();
+        }
+        if let Some(path) = self.admin_socket.take() {
+            // Gone already when the folder is.
+            let _ = std::fs::remove_file(path);
+        }
+        drop(self.door.take());
+        self.stop_workers();
+    }
+}
+
+fn no_backend(cause: io::Error) -> Error {
+    let remedy = "Set workers.backend to \"auto\" or \"poll\", or allow io_uring \
+                  (`sysctl kernel.io_uring_disabled=0`; the container's seccomp profile).";
+    Error::system("io_uring can't be used, and workers.backend asks for it", cause, remedy)
+}
+
+fn socket_addresses(config: &Config, port: u16) -> Vec<SocketAddr> {
+    config.listen.addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()
+}
+
+fn listen(config: &Config, workers: usize) -> Result<Listening, Error> {
+    let options = SocketOptions {
+        receive_buffer_bytes: config.buffers.receive,
+        send_buffer_bytes: config.buffers.send,
+        ..SocketOptions::default()
+    };
+    let addresses = socket_addresses(config, config.listen.media_port);
+    sockets::open(&addresses, workers, &options).map_err(startup::listen_error)
+}
+
+fn warn(listening: &Listening, backend: Backend, config: &Config) {
+    // Each connection and channel is a file; sockets, rings and the rest are few.
+    let files = DoorLimits::default().connections as u64 + u64::from(config.limits.channels) + 256;
+    for warning in startup::warnings(listening, backend, files) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn start_door(
+    config: &Config,
+    credentials: &Credentials,
+    exchange: &Arc<Exchange>,
+) -> Result<DoorHandle, Error> {
+    let door = DoorConfig {
+        tcp: socket_addresses(config, config.listen.media_port),
+        tls: socket_addresses(config, config.listen.tls_port),
+        tls_config: Arc::clone(&credentials.tls.media),
+        marks: config.marks,
+        backend: config.workers.backend,
+        limits: DoorLimits::default(),
+    };
+    door::start(door, Arc::clone(exchange)).map_err(|error| match error {
+        DoorError::Bind(error) => Error::Listen {
+            what: format!("TCP {}", error.address),
+            cause: error.cause,
+            remedy: error.remedy,
+        },
+        other => Error::Door(other),
+    })
+}
+
+/// The allowed cores less one, unless the operator says otherwise.
+fn worker_count(config: &Config) -> usize {
+    let cores = config.workers.cores.len();
+    let count = match config.workers.count {
+        Some(count) => usize::from(count),
+        None if cores > 0 => cores,
+        None => {
+            let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+            allowed.saturating_sub(1).max(1)
+        }
+    };
+    count.min(limits::WORKERS_MAX)
+}
+
+/// The core of each worker; none when there are fewer cores than workers, and the scheduler does better.
+fn cores(config: &Config) -> Vec<usize> {
+    if !config.workers.cores.is_empty() {
+        return config.workers.cores.clone();
+    }
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    if allowed.len() <= worker_count(config) {
+        return Vec::new();
+    }
+    // The first core is left to the control and stream threads, and to interrupts.
+    allowed.into_iter().skip(1).map(|core| core.id).collect()
+}
+
+fn router_config(config: &Config, worker: u8, workers: u8, started: Instant) -> RouterConfig {
+    RouterConfig {
+        worker: WorkerId(worker),
+        workers,
+        links: config.limits.links,
+        layers: config.limits.layers,
+        routes: config.limits.routes,
+        history_packets: config.limits.history_packets,
+        started,
     }
 }

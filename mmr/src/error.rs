@@ -1,6 +1,8 @@
 //! Why the daemon could not start or go on. Every message names the cause and the remedy.
 
 use crate::config::ConfigError;
+use crate::credentials::CredentialError;
+use crate::door::DoorError;
 use std::io;
 
 /// Why the daemon could not start or go on.
@@ -20,6 +22,12 @@ pub enum Error {
         /// What to do about it.
         remedy: String,
     },
+    /// A file the configuration names.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The stream thread.
+    #[error(transparent)]
+    Door(DoorError),
     /// The system refused something else.
     #[error("{doing}: {cause}. {remedy}")]
     System {

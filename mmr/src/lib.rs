@@ -3,17 +3,22 @@
 //! Threads: pinned workers (data plane), one control thread, stream threads (TCP and TLS doors). Between them only
 //! the bounded queues of [`exchange`].
 
+mod about;
 mod addresses;
+mod admin;
 pub mod config;
 mod control;
+pub mod credentials;
 mod daemon;
 pub mod dev;
 pub mod door;
 mod error;
 pub mod exchange;
 mod files;
+mod metrics;
 pub mod network;
 pub mod report;
+mod startup;
 pub mod stats;
 pub mod tls;
 pub mod worker;

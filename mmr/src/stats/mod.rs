@@ -1,5 +1,7 @@
 //! What an operator sees of a running daemon: the answer to `GET /stats`, `mmr stats` and `mmr top`.
 
+mod view;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wire::control::Addresses;
@@ -17,6 +19,8 @@ pub struct Stats {
     pub draining_s: Option<u64>,
     /// Where it listens.
     pub addresses: Addresses,
+    /// What the stream thread runs on: `uring` or `tokio`.
+    pub door_backend: String,
     /// Meetings with a participant.
     pub meetings: u64,
     /// Participants, those without a channel included.

@@ -1,0 +1,69 @@
+//! How the daemon's other parts reach the control thread.
+
+use super::request::{Command, Reload};
+use super::snapshot::{Snapshot, heartbeat_ages};
+use crate::Error;
+use crate::exchange::Exchange;
+use router::WorkerId;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+/// A worker that has not finished a turn for so long is stalled. Idle workers turn once a second at least: they
+/// are asked for a report.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
+
+/// Reaches the control thread, from any thread and runtime.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    exchange: Arc<Exchange>,
+}
+
+impl Handle {
+    pub(super) fn new(commands: mpsc::Sender<Command>, exchange: Arc<Exchange>) -> Self {
+        Self { commands, exchange }
+    }
+
+    /// The counts at this moment.
+    pub(crate) async fn snapshot(&self) -> Result<Box<Snapshot>, Error> {
+        self.ask(Command::Snapshot).await
+    }
+
+    pub(crate) async fn drain(&self, deadline: Duration) -> Result<(), Error> {
+        self.ask(|reply| Command::Drain(deadline, reply)).await
+    }
+
+    pub(crate) async fn undrain(&self) -> Result<(), Error> {
+        self.ask(Command::Undrain).await
+    }
+
+    pub(crate) async fn reload(&self, reload: Reload) -> Result<(), Error> {
+        self.ask(|reply| Command::Reload(Box::new(reload), reply)).await
+    }
+
+    /// Tells the thread to end. Blocks no longer than a full queue of commands takes.
+    pub(crate) fn stop(&self) {
+        let mut command = Command::Stop;
+        while let Err(TrySendError::Full(again)) = self.commands.try_send(command) {
+            command = again;
+            std::thread::yield_now();
+        }
+    }
+
+    /// Workers that have not finished a turn for too long, with how long. Asks nobody: reads their heartbeats.
+    pub(crate) fn stalled(&self) -> Vec<(WorkerId, Duration)> {
+        let ages = heartbeat_ages(&self.exchange, Instant::now()).into_iter();
+        (0..=u8::MAX).map(WorkerId).zip(ages).filter(|(_, age)| *age > STALLED_AFTER).collect()
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| Error::Ended)
+    }
+}
