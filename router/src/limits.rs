@@ -8,6 +8,8 @@ pub const LINKS_MAX: u32 = 65_536;
 pub const LAYERS_MAX: u32 = 65_536;
 /// Routes at once (layer → link).
 pub const ROUTES_MAX: u32 = 1 << 20;
+/// One switch may wait for this many configured routes; more switch without waiting for a keyframe.
+pub const ROUTES_PER_SWITCH: u32 = 8;
 /// Destinations of one layer.
 pub const DESTINATIONS_MAX: u32 = 4_096;
 /// Participants of one meeting.
@@ -46,6 +48,69 @@ pub const NACK_ENTRIES_MAX: usize = 16;
 /// Least time between two PLIs to one layer's publisher.
 pub const PLI_INTERVAL: Duration = Duration::from_millis(500);
 
+/// What a layer may take of its declared bitrate, in percent: the declared bits are those of whole RTP packets, and
+/// encoders overshoot. Retransmissions a gap was asked for count as well.
+pub const POLICE_PERCENT: u64 = 125;
+/// No layer is held to less than this, bits per second: headers outweigh the payload of slow audio.
+pub const POLICE_BITRATE_MIN: u64 = 64_000;
+/// How far ahead of its rate a layer may run at once: half a second's worth…
+pub const POLICE_BURST: Duration = Duration::from_millis(500);
+/// …and at least this many bytes, so that the keyframe of a slow layer passes whole.
+pub const POLICE_BURST_BYTES_MIN: u64 = 64 * 1024;
+/// A smaller packet counts as this many bytes: packets cost work, whatever their size.
+pub const POLICE_PACKET_BYTES_MIN: u32 = 64;
+
+/// How many sequence numbers back a packet is still told from a duplicate.
+pub const SEQ_WINDOW: u64 = 1024;
+/// A packet farther ahead than this is taken only when its successor follows (RFC 3550 §A.1, MAX_DROPOUT).
+pub const SEQ_JUMP_MAX: u16 = 3000;
+/// After this much silence a packet that seems older than the window may be far ahead instead.
+pub const SEQ_SILENCE: Duration = Duration::from_secs(1);
+
+/// How long a gap may be reordering before it is called a loss and asked for.
+pub const NACK_DELAY: Duration = Duration::from_millis(10);
+/// How long an answer to a NACK may take before it is asked for again.
+pub const NACK_RETRY: Duration = Duration::from_millis(50);
+/// How often a lost packet is asked for: half a second, in which 5 % loss both ways leaves 1 gap in 10^10.
+pub const NACK_TRIES_MAX: u8 = 10;
+/// A longer gap is an outage: it is not asked for.
+pub const NACK_GAP_MAX: u64 = 512;
+/// Gaps one worker follows at once, in packets, all layers together.
+pub const MISSING_MAX: usize = 16_384;
+/// Retransmissions per second one link may have from one worker…
+pub const REPAIR_RATE: u32 = 1_000;
+/// …and at once.
+pub const REPAIR_BURST: u32 = 500;
+/// Memory of the history per packet it may hold, in bytes: it holds fewer if packets are larger on average.
+pub const HISTORY_BYTES_PER_PACKET: usize = 1_280;
+/// Packets one worker's history may hold: 2.5 GiB.
+pub const HISTORY_PACKETS_MAX: usize = 1 << 21;
+
+/// How often a layer's loudness is told.
+pub const LEVEL_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a publisher hears how its layers arrive.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Least time between two sender reports of one layer that are relayed.
+pub const SENDER_REPORT_INTERVAL: Duration = Duration::from_millis(250);
+/// How long feedback also goes to the worker that heard the publisher before its address changed: as long as that
+/// worker's history may hold what is asked for, and the asking takes.
+pub const PREVIOUS_HOME: Duration = Duration::from_secs(2);
+
+/// Events a router holds for its worker.
+pub const ROUTER_EVENTS_MAX: usize = 8_192;
+/// Messages to other workers a router holds for its worker.
+pub const ROUTER_PEERS_MAX: usize = 4_096;
+/// Timers one call of `Router::handle_timeout` serves; the rest is due at once.
+pub const TIMERS_PER_CALL_MAX: usize = 1_024;
+
+const _: () = assert!(SEQ_WINDOW.is_power_of_two());
+const _: () = assert!(NACK_GAP_MAX < SEQ_WINDOW);
+const _: () = assert!(NACK_GAP_MAX < MISSING_MAX as u64);
+const _: () =
+    assert!(NACK_RETRY.as_millis() * NACK_TRIES_MAX as u128 <= HISTORY_AGE_MAX.as_millis());
+const _: () = assert!(HISTORY_AGE_MAX.as_millis() <= PREVIOUS_HOME.as_millis());
+const _: () = assert!(HISTORY_PACKETS_MAX * HISTORY_BYTES_PER_PACKET < u32::MAX as usize - 65_536);
+const _: () = assert!(HISTORY_BYTES_PER_PACKET < wire::limits::PACKET_LEN_MAX);
 const _: () = assert!(DESTINATIONS_MAX as usize <= OUTBOX_MAX);
 const _: () = assert!(DESTINATIONS_MAX <= ROUTES_MAX);
 const _: () = assert!(PARTICIPANTS_PER_MEETING_MAX <= DESTINATIONS_MAX);

@@ -24,6 +24,7 @@ use wire::{Bitrate, Kind, Seq, Ssrc};
 
 /// Control → every worker, all in the same sequence.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the variants' texts name their fields")]
 pub enum Order {
     /// A participant may bind a link.
     AddLink(Arc<LinkSpec>),
@@ -85,6 +86,7 @@ pub struct LayerSpec {
 
 /// Worker → control.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants' texts name their fields")]
 pub enum Event {
     /// The link was bound to a new path by an authenticated check.
     Bound { link: LinkId, path: Path, worker: WorkerId },
@@ -100,6 +102,7 @@ pub enum Event {
 
 /// Worker → worker, on bounded queues. All may be lost without harm: what matters is said again.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants' texts name their fields")]
 pub enum PeerMessage {
     /// An authenticated check was heard by `worker`; said again at each. Feedback for the link's layers goes there.
     Bound { link: LinkId, path: Path, worker: WorkerId, at: Instant },
@@ -125,6 +128,7 @@ pub struct NackSet {
 
 /// Router → its worker's network, to be applied before anything is transmitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants' texts name their fields")]
 pub enum LinkChange {
     /// Packets for the link go there from now on. Only UDP paths.
     Bind { link: u32, kind: Kind, path: Path },
@@ -132,4 +136,73 @@ pub enum LinkChange {
     Unbind { link: u32 },
     /// New DSCP marks for all that follows.
     Mark(Marks),
+}
+
+impl NackSet {
+    /// Nothing lost.
+    pub const EMPTY: Self = Self { len: 0, entries: [(Seq(0), 0); limits::NACK_ENTRIES_MAX] };
+
+    /// Adds one sequence number, to the last entry's mask if it reaches there; false when there is no room.
+    pub fn add(&mut self, seq: Seq) -> bool {
+        if let Some((pid, blp)) = self.last_entry() {
+            let behind = seq.distance_from(*pid);
+            if (1..=16).contains(&behind) {
+                *blp |= 1 << (behind - 1);
+                return true;
+            }
+        }
+        self.add_entry(seq, 0)
+    }
+
+    /// Adds an entry as it stands in a NACK; false when there is no room.
+    pub fn add_entry(&mut self, pid: Seq, blp: u16) -> bool {
+        let Some(entry) = self.entries.get_mut(usize::from(self.len)) else { return false };
+        *entry = (pid, blp);
+        self.len += 1;
+        true
+    }
+
+    /// No entry can be added.
+    pub const fn is_full(&self) -> bool {
+        self.len as usize >= self.entries.len()
+    }
+
+    /// The entries that count.
+    pub fn entries(&self) -> &[(Seq, u16)] {
+        &self.entries[..usize::from(self.len).min(self.entries.len())]
+    }
+
+    /// Every sequence number asked for.
+    pub fn seqs(&self) -> impl Iterator<Item = Seq> {
+        self.entries().iter().flat_map(|&(pid, blp)| {
+            let masked = (0..16).filter(move |bit| blp & 1 << bit != 0).map(move |bit| bit + 1);
+            std::iter::once(0).chain(masked).map(move |behind| pid.plus(behind))
+        })
+    }
+
+    fn last_entry(&mut self) -> Option<&mut (Seq, u16)> {
+        let last = usize::from(self.len).checked_sub(1)?;
+        self.entries.get_mut(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_asked_for_come_back_in_order_across_the_wrap() {
+        let lost = [65_530, 65_531, 65_535, 0, 10, 11, 12, 200];
+        let mut set = NackSet::EMPTY;
+        assert!(lost.iter().all(|seq| set.add(Seq(*seq))));
+        assert_eq!(set.seqs().map(|seq| seq.0).collect::<Vec<_>>(), lost);
+        assert_eq!(set.entries().len(), 3);
+    }
+
+    #[test]
+    fn a_full_set_takes_no_more() {
+        let mut set = NackSet::EMPTY;
+        let added = (0..100u16).take_while(|step| set.add(Seq(step * 17))).count();
+        assert_eq!(added, limits::NACK_ENTRIES_MAX);
+    }
 }

@@ -52,7 +52,8 @@ pub struct Outbox {
     content: Vec<Transmit>,
     video: Vec<Transmit>,
     stream: Vec<Transmit>,
-    arena: Vec<u8>,
+    arena: Box<[u8]>,
+    arena_used: usize,
 }
 
 /// No room: transmit first, or drop.
@@ -69,7 +70,8 @@ impl Outbox {
             content: lane(),
             video: lane(),
             stream: lane(),
-            arena: Vec::with_capacity(arena),
+            arena: vec![0; arena].into_boxed_slice(),
+            arena_used: 0,
         }
     }
 
@@ -94,21 +96,17 @@ impl Outbox {
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Result<Option<Payload>, Full> {
-        let start = self.arena.len();
-        let end = start + wire::limits::PACKET_LEN_MAX;
-        if end > self.arena.capacity() {
-            return Err(Full);
-        }
-        self.arena.resize(end, 0);
-        let written = write(&mut self.arena[start..]);
-        self.arena.truncate(start + written.unwrap_or(0));
-        Ok(written.and_then(|len| {
-            Some(Payload {
-                source: Source::Arena,
-                offset: u32::try_from(start).ok()?,
-                len: u32::try_from(len).ok()?,
-                segment: u16::try_from(len).ok()?,
-            })
+        let start = self.arena_used;
+        let free = self.arena.get_mut(start..start + wire::limits::PACKET_LEN_MAX).ok_or(Full)?;
+        let Some(len) = write(free).filter(|len| *len > 0) else { return Ok(None) };
+        assert!(len <= free.len(), "more was written than there was room for");
+        self.arena_used += len;
+        let short = "an arena is below 4 GiB and a packet below 64 KiB";
+        Ok(Some(Payload {
+            source: Source::Arena,
+            offset: u32::try_from(start).expect(short),
+            len: u32::try_from(len).expect(short),
+            segment: u16::try_from(len).expect(short),
         }))
     }
 
@@ -129,7 +127,7 @@ impl Outbox {
 
     /// Bytes of [`Source::Arena`].
     pub fn arena(&self) -> &[u8] {
-        &self.arena
+        &self.arena[..self.arena_used]
     }
 
     /// Nothing queued.
@@ -158,7 +156,7 @@ impl Outbox {
         ] {
             lane.clear();
         }
-        self.arena.clear();
+        self.arena_used = 0;
     }
 }
 

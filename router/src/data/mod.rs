@@ -1,7 +1,55 @@
 //! The data plane of one worker: looks up, never decides.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `forward` | what a packet goes through until it is taken or dropped |
+//! | `fanout` | one run of packets to every destination |
+//! | `binding` | STUN, consent, what other workers heard |
+//! | `feedback` | RTCP in: NACK, PLI, sender reports |
+//! | `reports` | RTCP out: NACKs and PLIs upstream, reports, relays |
+//! | `orders` | what control says |
+//! | `timers` | what is due, and when |
+//! | `links`, `layers`, `lists`, `switches`, `history`, `gaps` | tables |
+//! | `ingress`, `level`, `police` | state of one layer |
+//! | `clock`, `wheel` | time |
+//!
+//! All tables are taken when the router is made. Orders bring and take away what control allocated; nothing else
+//! allocates.
 
-use crate::{DropCounters, Event, LinkChange, Order, Outbox, Path, PeerMessage, SlotId, WorkerId};
+mod binding;
+mod clock;
+mod fanout;
+mod feedback;
+mod forward;
+mod gaps;
+mod history;
+mod ingress;
+mod layers;
+mod level;
+mod links;
+mod lists;
+mod orders;
+mod police;
+mod reports;
+mod switches;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod wheel;
+
+use crate::{DropCounters, DropReason, Event, LinkChange, Order, Outbox, Path, PeerMessage};
+use crate::{SlotId, WorkerId, limits};
+use clock::Clock;
+use gaps::Gaps;
+use history::History;
+use layers::Layers;
+use links::Links;
+use lists::Lists;
+use std::collections::VecDeque;
 use std::time::Instant;
+use switches::Switches;
+use timers::Timers;
+use wire::mark::Marks;
 
 /// What a router is made with; sizes are taken at start and never grow.
 #[derive(Clone, Debug)]
@@ -61,62 +109,128 @@ pub struct Counters {
     pub retransmitted: u64,
 }
 
+/// Everything counted.
+#[derive(Default)]
+struct Tally {
+    counters: Counters,
+    drops: DropCounters,
+}
+
 /// The data plane of one worker.
 pub struct Router {
-    _todo: (),
+    worker: WorkerId,
+    workers: u8,
+    clock: Clock,
+    links: Links,
+    layers: Layers,
+    /// Links by layer.
+    routes: Lists,
+    switches: Switches,
+    history: History,
+    gaps: Gaps,
+    timers: Timers,
+    tally: Tally,
+    events: VecDeque<Event>,
+    peers: VecDeque<(Option<WorkerId>, PeerMessage)>,
+    marks: Option<Marks>,
 }
 
 impl Router {
-    /// Takes all its memory.
-    pub fn new(_config: RouterConfig) -> Self {
-        todo!()
+    /// Takes all its memory. Panics when a size is above its limit.
+    pub fn new(config: RouterConfig) -> Self {
+        assert!(config.links <= limits::LINKS_MAX, "links above LINKS_MAX");
+        assert!(config.layers <= limits::LAYERS_MAX, "layers above LAYERS_MAX");
+        assert!(config.routes <= limits::ROUTES_MAX, "routes above ROUTES_MAX");
+        assert!(usize::from(config.workers) <= limits::WORKERS_MAX, "workers above WORKERS_MAX");
+        assert!(config.worker.0 < config.workers, "a worker's number is below their count");
+        Self {
+            worker: config.worker,
+            workers: config.workers,
+            clock: Clock::new(config.started),
+            links: Links::new(config.links),
+            layers: Layers::new(config.layers),
+            routes: Lists::new(config.layers, config.routes),
+            switches: Switches::new(config.layers, config.routes / limits::ROUTES_PER_SWITCH + 1),
+            history: History::new(config.history_packets),
+            gaps: Gaps::new(),
+            timers: Timers::new(config.links, config.layers),
+            tally: Tally::default(),
+            events: VecDeque::with_capacity(limits::ROUTER_EVENTS_MAX),
+            peers: VecDeque::with_capacity(limits::ROUTER_PEERS_MAX),
+            marks: None,
+        }
     }
     /// Carries out an order of the control thread.
-    pub fn apply(&mut self, _order: Order, _now: Instant) {
-        todo!()
+    pub fn apply(&mut self, order: Order, now: Instant) {
+        let now = self.clock.stamp(now);
+        self.carry_out(order, now);
     }
     /// Hears another worker.
-    pub fn handle_peer(&mut self, _message: PeerMessage, _now: Instant, _outbox: &mut Outbox) {
-        todo!()
+    pub fn handle_peer(&mut self, message: PeerMessage, now: Instant, outbox: &mut Outbox) {
+        let now = self.clock.stamp(now);
+        self.hear_peer(message, now, outbox);
     }
-    /// Hears the network.
-    pub fn handle_arrival(&mut self, _arrival: Arrival<'_>, _now: Instant, _outbox: &mut Outbox) {
-        todo!()
+    /// Hears the network. One arrival makes at most one transmit per packet and destination: with
+    /// [`Outbox::room`] for `limits::DESTINATIONS_MAX` a train of one layer is never dropped half way.
+    pub fn handle_arrival(&mut self, arrival: Arrival<'_>, now: Instant, outbox: &mut Outbox) {
+        self.receive(arrival, now, outbox);
     }
     /// A TCP or TLS connection closed.
-    pub fn handle_closed(&mut self, _path: Path, _now: Instant) {
-        todo!()
+    pub fn handle_closed(&mut self, path: Path, _now: Instant) {
+        self.close(path);
     }
-    /// Does what is due: consent, NACKs upstream, levels, reports.
-    pub fn handle_timeout(&mut self, _now: Instant, _outbox: &mut Outbox) {
-        todo!()
+    /// Does what is due: consent, NACKs upstream, levels, reports. A bounded share of it; the rest stays due.
+    pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        let now = self.clock.stamp(now);
+        self.serve_timers(now, outbox);
     }
     /// When `handle_timeout` is due next.
     pub fn poll_timeout(&self) -> Instant {
-        todo!()
+        self.clock.instant(self.next_due())
     }
     /// What the network must know before the outbox is transmitted; call until `None`.
     pub fn poll_change(&mut self) -> Option<LinkChange> {
-        todo!()
+        self.marks.take().map(LinkChange::Mark).or_else(|| self.links.poll_change())
     }
     /// What every other worker must hear (`None` in front: all others; else that one); call until `None`.
     pub fn poll_peer(&mut self) -> Option<(Option<WorkerId>, PeerMessage)> {
-        todo!()
+        self.peers.pop_front()
     }
     /// What control must hear; call until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
     /// The path of a link that is bound and has consent: where a [`Outbox::streams`] transmit goes.
-    pub fn path(&self, _link: u32) -> Option<Path> {
-        todo!()
+    pub fn path(&self, link: u32) -> Option<Path> {
+        self.links.at(link)?.path()
     }
     /// Counts since start.
     pub fn counters(&self) -> &Counters {
-        todo!()
+        &self.tally.counters
     }
     /// Drops counted here.
     pub fn drops(&self) -> &DropCounters {
-        todo!()
+        &self.tally.drops
+    }
+
+    /// Queues a message for one worker or, with `None`, all others.
+    fn tell_peer(&mut self, to: Option<WorkerId>, message: PeerMessage) {
+        if self.workers == 1 {
+            return;
+        }
+        if self.peers.len() == limits::ROUTER_PEERS_MAX {
+            return self.tally.drops.count(DropReason::PeerQueueFull);
+        }
+        self.peers.push_back((to, message));
+    }
+
+    /// Queues an event; false when it was dropped.
+    fn tell_control(&mut self, event: Event) -> bool {
+        let room = self.events.len() < limits::ROUTER_EVENTS_MAX;
+        match room {
+            true => self.events.push_back(event),
+            false => self.tally.drops.count(DropReason::EventQueueFull),
+        }
+        room
     }
 }

@@ -1,0 +1,115 @@
+//! Where links are: authenticated STUN checks, consent, connections that close, and what other workers heard.
+
+use super::Router;
+use super::clock::Stamp;
+use super::fanout::send_own;
+use super::links::Bound;
+use super::timers::consent_ends;
+use crate::{DropReason, Event, LinkId, Outbox, Path, PeerMessage, WorkerId};
+use std::time::Instant;
+use wire::stun::BindingRequest;
+
+impl Router {
+    /// A STUN message. Only an authentic check is answered, or changes anything (RFC 8445 §7.3).
+    pub(super) fn handle_check(
+        &mut self,
+        path: Path,
+        packet: &[u8],
+        at: Instant,
+        outbox: &mut Outbox,
+    ) {
+        match self.authenticate(packet) {
+            Ok((link, request)) => {
+                self.consent(link, path, at);
+                let Some(spec) = self.links.at(link).map(|link| &link.spec) else { return };
+                let write =
+                    |out: &mut [u8]| request.write_success(path.remote(), &spec.password, out);
+                let answered = send_own(&self.links, &mut self.tally, outbox, link, write);
+                self.tally.counters.stun += u64::from(answered);
+            }
+            Err(reason) => self.tally.drops.count(reason),
+        }
+    }
+
+    fn authenticate<'a>(&self, packet: &'a [u8]) -> Result<(u32, BindingRequest<'a>), DropReason> {
+        let request = BindingRequest::parse(packet).map_err(|_| DropReason::Malformed)?;
+        let index = self.links.by_ufrag(request.ufrag).ok_or(DropReason::UnknownUfrag)?;
+        let link = self.links.at(index).ok_or(DropReason::UnknownUfrag)?;
+        if !request.is_authentic(&link.spec.password) {
+            return Err(DropReason::StunForged);
+        }
+        Ok((index, request))
+    }
+
+    /// An authentic check was heard here: binds, and tells every other worker, changed or not.
+    fn consent(&mut self, index: u32, path: Path, at: Instant) {
+        let Some(link) = self.links.at(index) else { return };
+        let (id, worker) = (link.spec.id, self.worker);
+        // Another worker's clock reading may lie a little ahead of ours.
+        let stamp = self.clock.stamp(at).max(link.consent_at());
+        let bound = self.bind(index, path, worker, stamp);
+        self.tell_peer(None, PeerMessage::Bound { link: id, path, worker, at });
+        let ousted = bound.and_then(|bound| bound.ousted).and_then(|index| self.links.at(index));
+        if let Some(ousted) = ousted.map(|link| link.spec.id) {
+            self.tell_control(Event::ConsentLost { link: ousted });
+        }
+        let announced = self.links.at(index).is_some_and(|link| link.announced);
+        let announced = announced || self.tell_control(Event::Bound { link: id, path, worker });
+        if let Some(link) = self.links.at_mut(index) {
+            link.announced = announced;
+        }
+    }
+
+    /// Another worker heard an authentic check. A link that is not known yet, or no longer, is none of ours: control's
+    /// orders and the workers' messages come on different queues, and the next check says it again.
+    pub(super) fn hear_bound(&mut self, id: LinkId, path: Path, worker: WorkerId, at: Instant) {
+        if self.links.get(id).is_some() {
+            self.bind(id.index, path, worker, self.clock.stamp(at));
+        }
+    }
+
+    fn bind(&mut self, index: u32, path: Path, home: WorkerId, at: Stamp) -> Option<Bound> {
+        let bound = self.links.bind(index, path, home, at)?;
+        self.timers.expect_consent(index, at);
+        let layers = self.links.at(index).filter(|_| bound.rehomed)?.layers();
+        for &layer in layers {
+            if let Some(layer) = self.layers.at_mut(layer) {
+                layer.ingress.rest();
+                layer.keyframe_wanted |= self.switches.is_awaited(layer.id.index);
+            }
+            self.timers.expect_keyframe(layer, at);
+        }
+        Some(bound)
+    }
+
+    /// The link's time is up unless it consented again.
+    pub(super) fn check_consent(&mut self, index: u32, now: Stamp) {
+        let Some(link) = self.links.at(index).filter(|link| link.path().is_some()) else { return };
+        let (consent_at, id) = (link.consent_at(), link.spec.id);
+        let is_home = link.home() == Some(self.worker);
+        if consent_ends(consent_at) > now {
+            return self.timers.expect_consent(index, consent_at);
+        }
+        self.links.unbind(index);
+        // Every worker sees it; the one that heard the link tells.
+        if is_home {
+            self.tell_control(Event::ConsentLost { link: id });
+        }
+    }
+
+    /// A connection closed.
+    pub(super) fn close(&mut self, path: Path) {
+        let link = self.links.by_path(&path).and_then(|index| self.links.at(index));
+        let Some(id) = link.map(|link| link.spec.id) else { return };
+        self.links.unbind(id.index);
+        self.tell_peer(None, PeerMessage::Unbound { link: id, path });
+        self.tell_control(Event::ConsentLost { link: id });
+    }
+
+    /// Another worker's connection closed. The link may be elsewhere by now.
+    pub(super) fn hear_unbound(&mut self, id: LinkId, path: Path) {
+        if self.links.get(id).is_some_and(|link| link.path() == Some(path)) {
+            self.links.unbind(id.index);
+        }
+    }
+}

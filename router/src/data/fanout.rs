@@ -1,0 +1,77 @@
+//! One run of packets to every destination, and one packet to one.
+
+use super::links::{Links, Way};
+use super::{Router, Tally};
+use crate::{DropReason, Outbox, Payload, Transmit};
+
+impl Router {
+    /// Queues a run of packets of one layer for every link it is routed to: one transmit each, one lookup each.
+    pub(super) fn fan_out(&mut self, layer: u32, payload: Payload, outbox: &mut Outbox) {
+        // A removed layer has no packets on their way: orders and arrivals take turns.
+        let Some(kind) = self.layers.at(layer).map(|layer| layer.kind) else { return };
+        let ways = self.links.ways();
+        let (mut unbound, mut full, mut sent) = (0, 0, 0);
+        for links in self.routes.slices(layer) {
+            for &link in links {
+                let transmit = Transmit { link, kind, payload };
+                let queued = match ways[link as usize] {
+                    Way::Datagram => outbox.forward(transmit),
+                    Way::Stream => outbox.forward_stream(transmit),
+                    Way::Unbound => {
+                        unbound += 1;
+                        continue;
+                    }
+                };
+                match queued {
+                    Ok(()) => sent += 1,
+                    Err(_) => full += 1,
+                }
+            }
+        }
+        let packets = u64::from(payload.packets());
+        self.tally.drops.add(DropReason::Unbound, unbound * packets);
+        self.tally.drops.add(DropReason::OutboxFull, full * packets);
+        let traffic = &mut self.tally.counters.sent[kind.index()];
+        traffic.packets += sent * packets;
+        traffic.bytes += sent * u64::from(payload.len);
+    }
+}
+
+/// Queues a packet of our own for a link, written by `write`, ahead of all media. False when it was dropped, and
+/// counted, or `write` had nothing to say.
+pub(super) fn send_own(
+    links: &Links,
+    tally: &mut Tally,
+    outbox: &mut Outbox,
+    link: u32,
+    write: impl FnOnce(&mut [u8]) -> Option<usize>,
+) -> bool {
+    let way = links.way(link);
+    let Some(kind) = links.at(link).filter(|_| way != Way::Unbound).map(|link| link.spec.kind)
+    else {
+        tally.drops.count(DropReason::Unbound);
+        return false;
+    };
+    let queued = outbox.compose(write).and_then(|payload| {
+        let Some(payload) = payload else { return Ok(0) };
+        let transmit = Transmit { link, kind, payload };
+        match way {
+            Way::Stream => outbox.forward_stream(transmit)?,
+            Way::Datagram | Way::Unbound => outbox.reply(transmit)?,
+        }
+        Ok(payload.len)
+    });
+    match queued {
+        Ok(0) => false,
+        Ok(len) => {
+            let traffic = &mut tally.counters.sent[kind.index()];
+            traffic.packets += 1;
+            traffic.bytes += u64::from(len);
+            true
+        }
+        Err(_) => {
+            tally.drops.count(DropReason::OutboxFull);
+            false
+        }
+    }
+}
