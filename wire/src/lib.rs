@@ -6,6 +6,8 @@
 
 pub mod control;
 pub mod demux;
+#[cfg(test)]
+mod document;
 pub mod framing;
 pub mod ids;
 pub mod limits;

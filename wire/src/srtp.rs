@@ -74,10 +74,9 @@ impl SessionKeys {
     /// Derives the session keys, key derivation rate 0.
     pub fn derive(master: &MasterKey) -> Self {
         // RFC 3711 §4.3.2 labels. AEAD has no authentication keys, labels 1 and 4.
-        let salt = padded(&master.salt);
         Self {
-            rtp: Cipher::new(prf(&master.key, &salt, 0), prf(&master.key, &salt, 2)),
-            rtcp: Cipher::new(prf(&master.key, &salt, 3), prf(&master.key, &salt, 5)),
+            rtp: Cipher::new(session_bytes(master, 0), session_bytes(master, 2)),
+            rtcp: Cipher::new(session_bytes(master, 3), session_bytes(master, 5)),
         }
     }
 
@@ -209,11 +208,12 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.first_chunk().map_or(0, |word| u32::from_be_bytes(*word))
 }
 
-/// RFC 3711's derivation takes a 112-bit salt; the 96 bits of AEAD get zeros behind, as every implementation does.
-fn padded(salt: &[u8; 12]) -> [u8; 14] {
-    let mut long = [0; 14];
-    long[..12].copy_from_slice(salt);
-    long
+/// A session key or salt. RFC 3711's derivation takes a 112-bit salt; the 96 bits of AEAD get zeros behind, as libsrtp
+/// has it.
+pub(crate) fn session_bytes<const N: usize>(master: &MasterKey, label: u8) -> [u8; N] {
+    let mut salt = [0; 14];
+    salt[..12].copy_from_slice(&master.salt);
+    prf(&master.key, &salt, label)
 }
 
 /// AES-CM PRF (RFC 3711 §4.3.3), key derivation rate 0: the key stream at `(label << 48 ^ salt) << 16`.
