@@ -1,5 +1,6 @@
-//! What every parser must keep, whatever bytes come: no panic, and what it took it also writes and takes again.
-//! Shared by the fuzz targets (`cargo +nightly fuzz run stun`) and `cargo test`, which replays the corpus.
+//! What every parser must keep, whatever bytes come: no panic, and what it took it also writes and
+//! takes again. Shared by the fuzz targets (`cargo +nightly fuzz run stun`) and `cargo test`, which
+//! replays the corpus.
 #![allow(dead_code)] // Each target uses one of these.
 
 use wire::control::{ClientMessage, ServerMessage};
@@ -8,8 +9,11 @@ use wire::srtp::{MasterKey, SessionKeys};
 use wire::token::Verifier;
 use wire::{demux, framing, rtcp, rtp, stun};
 
+/// Takes the fuzzer's bytes; panics when they break something.
+pub(crate) type Check = fn(&[u8]);
+
 /// Every target by its name, which is also that of its corpus folder.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub(crate) const TARGETS: [(&str, Check); 9] = [
     ("control", control),
     ("demux", demux),
     ("framing", framing),

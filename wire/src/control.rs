@@ -255,8 +255,8 @@ pub struct SrtcpKeys {
     pub mmr: Key,
 }
 
-/// Where a link can be bound, best first; empty where that transport is off. Each is `192.0.2.1:8801` or
-/// `[2001:db8::1]:8801`.
+/// Where a link can be bound, best first; empty where that transport is off. Each is
+/// `192.0.2.1:8801` or `[2001:db8::1]:8801`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Addresses {
     /// Datagrams.

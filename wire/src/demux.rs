@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn tells_rtcp_from_rtp_by_the_second_byte() {
         for second in 0..=255 {
-            // RFC 5761 §4: packet types 192..=223 are RTP's 64..=95 with the marker bit, never assigned to it.
+            // RFC 5761 §4: packet types 192..=223 are RTP's 64..=95 with the marker bit, never
+            // assigned to it.
             let rtcp = (192..=223).contains(&second);
             let expected = if rtcp { Class::Rtcp } else { Class::Rtp };
             assert_eq!(classify(&[0x80, second]), Some(expected), "second byte {second}");

@@ -32,7 +32,8 @@ fn examples(document: &str, sort: &str) -> Vec<String> {
     blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// Reads every example as `T`, and wants it to be written the same: no field missing, none too many.
+/// Reads every example as `T`, and wants it to be written the same: no field missing, none too
+/// many.
 fn check<T: Serialize + DeserializeOwned>(document: &str, sort: &str) -> Vec<Value> {
     let mut values = Vec::new();
     for example in examples(document, sort) {

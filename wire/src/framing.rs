@@ -19,8 +19,9 @@ pub struct Deframer {
 pub struct Oversized(pub usize);
 
 impl Deframer {
-    /// Takes bytes as they came and calls `each` for every complete packet, in order. Empty frames are skipped.
-    /// After [`Oversized`] the stream is to be closed; packets in front of the bad frame were handed out.
+    /// Takes bytes as they came and calls `each` for every complete packet, in order. Empty frames
+    /// are skipped. After [`Oversized`] the stream is to be closed; packets in front of the bad
+    /// frame were handed out.
     pub fn receive(
         &mut self,
         mut bytes: &[u8],
@@ -44,7 +45,8 @@ impl Deframer {
         self.buffer.len()
     }
 
-    /// Moves what the held frame lacks from `bytes` into the buffer; true when the frame was completed.
+    /// Moves what the held frame lacks from `bytes` into the buffer; true when the frame was
+    /// completed.
     fn complete(
         &mut self,
         bytes: &mut &[u8],
@@ -70,7 +72,8 @@ impl Deframer {
     }
 }
 
-/// Appends one packet with its length to `out`. Panics above 65535 bytes: packets are checked long before.
+/// Appends one packet with its length to `out`. Panics above 65535 bytes: packets are checked long
+/// before.
 pub fn frame(packet: &[u8], out: &mut Vec<u8>) {
     let len = u16::try_from(packet.len()).expect("no packet is longer than PACKET_LEN_MAX");
     out.extend_from_slice(&len.to_be_bytes());

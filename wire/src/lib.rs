@@ -1,7 +1,8 @@
 //! The formats every part of the system speaks: bytes in, values out.
 //!
-//! Nothing here opens a socket, reads a clock or starts a thread. Parsers borrow from the bytes they are
-//! given and answer [`Malformed`] for anything that is not well formed; they never panic on any input.
+//! Nothing here opens a socket, reads a clock or starts a thread. Parsers borrow from the bytes
+//! they are given and answer [`Malformed`] for anything that is not well formed; they never panic
+//! on any input.
 #![forbid(unsafe_code)]
 
 pub mod control;

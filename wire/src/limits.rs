@@ -1,7 +1,8 @@
 //! Limits of the formats: what a well-behaved peer never exceeds.
 
-/// Largest RTP or RTCP packet accepted, in bytes: an Ethernet frame's payload less IPv4 and UDP headers
-/// would be 1472; IPv6 leaves 1452; the rest is head room for jumbo-tolerant peers on loopback tests.
+/// Largest RTP or RTCP packet accepted, in bytes: an Ethernet frame's payload less IPv4 and UDP
+/// headers would be 1472; IPv6 leaves 1452; the rest is head room for jumbo-tolerant peers on
+/// loopback tests.
 pub const PACKET_LEN_MAX: usize = 1500;
 /// Most layers of one stream.
 pub const LAYERS_MAX: usize = 8;

@@ -1,6 +1,7 @@
 //! RTCP compound packets (RFC 3550 §6) with feedback (RFC 4585), on `rtcp-types`.
 //!
-//! Plain RTCP in and out; [`crate::srtp`] protects it. Nothing here allocates: workers call it in a turn.
+//! Plain RTCP in and out; [`crate::srtp`] protects it. Nothing here allocates: workers call it in a
+//! turn.
 
 mod write;
 
@@ -81,14 +82,16 @@ pub struct ReportBlock {
     pub delay_since_last_sr: u32,
 }
 
-/// Calls `each` for everything in a compound packet that is a [`Report`]; unknown packet types are passed over.
-/// Nothing is called when the compound is malformed. Reduced-size packets (RFC 5506) are taken too.
+/// Calls `each` for everything in a compound packet that is a [`Report`]; unknown packet types are
+/// passed over. Nothing is called when the compound is malformed. Reduced-size packets (RFC 5506)
+/// are taken too.
 pub fn parse(compound: &[u8], each: impl FnMut(Report)) -> Result<(), Malformed> {
     walk(compound, |_| ())?;
     walk(compound, each)
 }
 
-/// The SSRC of the first packet of a compound: whose SRTCP context protects it. In clear also when encrypted.
+/// The SSRC of the first packet of a compound: whose SRTCP context protects it. In clear also when
+/// encrypted.
 pub fn sender_ssrc(compound: &[u8]) -> Result<Ssrc, Malformed> {
     match compound.first_chunk() {
         Some([first, _, _, _, a, b, c, d]) if first >> 6 == 2 => {
@@ -98,8 +101,9 @@ pub fn sender_ssrc(compound: &[u8]) -> Result<Ssrc, Malformed> {
     }
 }
 
-/// Splits the compound by the length fields (RFC 3550 §6.4.1: 32-bit words less one). `rtcp_types::Compound` would
-/// do it too, but puts the chunks of every SDES, which nobody asked for, on the heap.
+/// Splits the compound by the length fields (RFC 3550 §6.4.1: 32-bit words less one).
+/// `rtcp_types::Compound` would do it too, but puts the chunks of every SDES, which nobody asked
+/// for, on the heap.
 fn walk(mut compound: &[u8], mut each: impl FnMut(Report)) -> Result<(), Malformed> {
     if compound.is_empty() {
         return Err(Malformed);
@@ -149,7 +153,8 @@ fn report(kind: u8, packet: &[u8], each: &mut impl FnMut(Report)) -> Result<(), 
     Ok(())
 }
 
-/// The entries as they stand there: `rtcp_types::Nack` takes masks apart into single sequence numbers.
+/// The entries as they stand there: `rtcp_types::Nack` takes masks apart into single sequence
+/// numbers.
 fn nacks(
     feedback: &TransportFeedback<'_>,
     packet: &[u8],

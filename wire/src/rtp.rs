@@ -61,8 +61,9 @@ pub struct FrameMarking {
 }
 
 impl<'a> Packet<'a> {
-    /// Checks version, CSRC list and extension length. Padding is checked by [`Packet::payload`]: its length stands
-    /// in the last byte, which is encrypted as long as the packet is. Borrows; never panics.
+    /// Checks version, CSRC list and extension length. Padding is checked by [`Packet::payload`]:
+    /// its length stands in the last byte, which is encrypted as long as the packet is. Borrows;
+    /// never panics.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let first = *bytes.first().ok_or(Malformed)?;
         if first >> 6 != 2 {
@@ -115,7 +116,8 @@ impl<'a> Packet<'a> {
         self.header_len
     }
 
-    /// Everything after the header, padding removed when the P bit is set (call on decrypted packets only).
+    /// Everything after the header, padding removed when the P bit is set (call on decrypted
+    /// packets only).
     pub fn payload(&self) -> Result<&'a [u8], Malformed> {
         let padded = &self.bytes[self.header_len..];
         if self.bytes[0] & 0x20 == 0 {
@@ -146,7 +148,8 @@ impl<'a> Packet<'a> {
 
     /// Extension 2, if present and well formed.
     pub fn frame_marking(&self) -> Option<FrameMarking> {
-        // RFC 9626 §3: one byte for streams without layers of their own, two or three with; the first is the same.
+        // RFC 9626 §3: one byte for streams without layers of their own, two or three with; the
+        // first is the same.
         match self.extension(extension::FRAME_MARKING)? {
             [byte] | [byte, _] | [byte, _, _] => Some(FrameMarking {
                 start: byte & 0x80 != 0,

@@ -1,7 +1,7 @@
 //! SRTP and SRTCP with AEAD_AES_128_GCM (RFC 7714), on aws-lc-rs.
 //!
-//! Keys are immutable and shared; the counters that make nonces unique are values of their owners. Protecting and
-//! unprotecting work in place and never allocate; deriving keys may.
+//! Keys are immutable and shared; the counters that make nonces unique are values of their owners.
+//! Protecting and unprotecting work in place and never allocate; deriving keys may.
 //!
 //! ```text
 //! SRTP:   | RTP header, in clear | encrypted payload | tag, 16 bytes |
@@ -44,7 +44,8 @@ pub const RTP_OVERHEAD: usize = TAG_LEN;
 /// Bytes tag and index add to RTCP.
 pub const RTCP_OVERHEAD: usize = TAG_LEN + INDEX_LEN;
 
-/// Session keys of one master key (RFC 3711 §4.3, with the lengths of RFC 7714 §12). `Debug` never shows them.
+/// Session keys of one master key (RFC 3711 §4.3, with the lengths of RFC 7714 §12). `Debug` never
+/// shows them.
 pub struct SessionKeys {
     rtp: Cipher,
     rtcp: Cipher,
@@ -80,8 +81,9 @@ impl SessionKeys {
         }
     }
 
-    /// Encrypts the RTP packet in `packet[..len]` in place and appends the tag; answers the new length. `roc` and the
-    /// packet's sequence number must never repeat for the same SSRC under the same key.
+    /// Encrypts the RTP packet in `packet[..len]` in place and appends the tag; answers the new
+    /// length. `roc` and the packet's sequence number must never repeat for the same SSRC under the
+    /// same key.
     pub fn protect_rtp(&self, roc: u32, packet: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let new_len = len + TAG_LEN;
         let packet = packet.get_mut(..new_len).ok_or(SrtpError::BufferTooSmall)?;
@@ -91,15 +93,16 @@ impl SessionKeys {
         Ok(new_len)
     }
 
-    /// Decrypts in place; answers the length of the plain RTP packet. The caller keeps the replay window.
+    /// Decrypts in place; answers the length of the plain RTP packet. The caller keeps the replay
+    /// window.
     pub fn unprotect_rtp(&self, roc: u32, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let (header_len, nonce) = rtp_nonce(roc, packet)?;
         let (header, rest) = packet.split_at_mut(header_len);
         Ok(header_len + self.rtp.open(nonce, header, rest)?)
     }
 
-    /// Encrypts the RTCP compound in `packet[..len]` in place, appends tag and index (E bit set). `index` is 31 bits
-    /// and must never repeat for the same SSRC under the same key.
+    /// Encrypts the RTCP compound in `packet[..len]` in place, appends tag and index (E bit set).
+    /// `index` is 31 bits and must never repeat for the same SSRC under the same key.
     pub fn protect_rtcp(
         &self,
         index: u32,
@@ -119,8 +122,9 @@ impl SessionKeys {
         Ok(new_len)
     }
 
-    /// Decrypts in place; answers length and index. The caller keeps the replay window. Packets that are only
-    /// authenticated (E bit clear, RFC 7714 §9.3) are refused: no peer of ours sends them.
+    /// Decrypts in place; answers length and index. The caller keeps the replay window. Packets
+    /// that are only authenticated (E bit clear, RFC 7714 §9.3) are refused: no peer of ours sends
+    /// them.
     pub fn unprotect_rtcp(&self, packet: &mut [u8]) -> Result<(usize, u32), SrtpError> {
         let sealed_len = packet.len().checked_sub(INDEX_LEN).ok_or(SrtpError::Malformed)?;
         let (sealed, trailer) = packet.split_at_mut(sealed_len);
@@ -177,8 +181,8 @@ impl Cipher {
     }
 }
 
-/// RFC 7714 §8.1: two zero bytes, SSRC, rollover counter, sequence number. With the length of the header, all of which
-/// is authenticated in clear.
+/// RFC 7714 §8.1: two zero bytes, SSRC, rollover counter, sequence number. With the length of the
+/// header, all of which is authenticated in clear.
 fn rtp_nonce(roc: u32, packet: &[u8]) -> Result<(usize, [u8; 12]), SrtpError> {
     let header_len = rtp::Packet::parse(packet).map_err(|_| SrtpError::Malformed)?.header_len();
     let mut nonce = [0; 12];
@@ -196,7 +200,8 @@ fn rtcp_nonce(clear: &[u8], index: u32) -> [u8; 12] {
     nonce
 }
 
-/// RFC 7714 §9.2: what stays in clear, then the word with E bit and index, although it stands at the packet's end.
+/// RFC 7714 §9.2: what stays in clear, then the word with E bit and index, although it stands at
+/// the packet's end.
 fn rtcp_aad(clear: &[u8], trailer: &[u8]) -> [u8; RTCP_CLEAR_LEN + INDEX_LEN] {
     let mut aad = [0; RTCP_CLEAR_LEN + INDEX_LEN];
     aad[..RTCP_CLEAR_LEN].copy_from_slice(clear);
@@ -208,15 +213,16 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.first_chunk().map_or(0, |word| u32::from_be_bytes(*word))
 }
 
-/// A session key or salt. RFC 3711's derivation takes a 112-bit salt; the 96 bits of AEAD get zeros behind, as libsrtp
-/// has it.
+/// A session key or salt. RFC 3711's derivation takes a 112-bit salt; the 96 bits of AEAD get zeros
+/// behind, as libsrtp has it.
 pub(crate) fn session_bytes<const N: usize>(master: &MasterKey, label: u8) -> [u8; N] {
     let mut salt = [0; 14];
     salt[..12].copy_from_slice(&master.salt);
     prf(&master.key, &salt, label)
 }
 
-/// AES-CM PRF (RFC 3711 §4.3.3), key derivation rate 0: the key stream at `(label << 48 ^ salt) << 16`.
+/// AES-CM PRF (RFC 3711 §4.3.3), key derivation rate 0: the key stream from the counter block
+/// `(label << 48 ^ salt) << 16` on.
 fn prf<const N: usize>(master: &[u8; 16], salt: &[u8; 14], label: u8) -> [u8; N] {
     let mut block = [0; 16];
     block[..14].copy_from_slice(salt);

@@ -1,9 +1,11 @@
-//! STUN binding requests and their answers (RFC 8489) as ICE-lite uses them (RFC 8445 §7.3), on `stun-types`.
+//! STUN binding requests and their answers (RFC 8489) as ICE-lite uses them (RFC 8445 §7.3), on
+//! `stun-types`.
 //!
-//! Nothing here allocates on the server side: workers call it in a turn. Not here: any other method or class, and
-//! errors, which are never sent.
+//! Nothing here allocates on the server side: workers call it in a turn. Not here: any other method
+//! or class, and errors, which are never sent.
 //!
-//! Every message taken or made ends the same way, so that nothing unauthenticated can hide behind the integrity:
+//! Every message taken or made ends the same way, so that nothing unauthenticated can hide behind
+//! the integrity:
 //!
 //! ```text
 //! | header, 20 | attributes … | MESSAGE-INTEGRITY, 4 + 20 | FINGERPRINT, 4 + 4 |
@@ -55,9 +57,10 @@ pub struct BindingRequest<'a> {
 }
 
 impl<'a> BindingRequest<'a> {
-    /// Accepts a binding request with USERNAME, ending in MESSAGE-INTEGRITY and a right FINGERPRINT, of at most
-    /// [`STUN_LEN_MAX`] bytes. Anything else is `Malformed`, also one with an attribute that must be understood and
-    /// is not (RFC 8489 §6.3.1 would answer 420; here none is answered).
+    /// Accepts a binding request with USERNAME, ending in MESSAGE-INTEGRITY and a right
+    /// FINGERPRINT, of at most [`STUN_LEN_MAX`] bytes. Anything else is `Malformed`, also one with
+    /// an attribute that must be understood and is not (RFC 8489 §6.3.1 would answer 420; here none
+    /// is answered).
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let sealed = Sealed::parse(bytes, MessageClass::Request)?;
         let mut username = None;
@@ -74,13 +77,15 @@ impl<'a> BindingRequest<'a> {
         Ok(Self { sealed, ufrag, peer_ufrag, transaction: sealed.transaction })
     }
 
-    /// Whether MESSAGE-INTEGRITY was made with this password (short-term credentials). Constant time.
+    /// Whether MESSAGE-INTEGRITY was made with this password (short-term credentials). Constant
+    /// time.
     pub fn is_authentic(&self, password: &str) -> bool {
         self.sealed.is_authentic(password)
     }
 
-    /// Writes a success response with XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT; answers its length.
-    /// `None` when `out` is too small, or when the answer would be larger than the request.
+    /// Writes a success response with XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT;
+    /// answers its length. `None` when `out` is too small, or when the answer would be larger than
+    /// the request.
     pub fn write_success(
         &self,
         mapped: SocketAddr,
@@ -103,9 +108,9 @@ impl<'a> BindingRequest<'a> {
     }
 }
 
-/// Client: appends a binding request with USERNAME `mmr_ufrag:own_ufrag`, PRIORITY, ICE-CONTROLLING, USE-CANDIDATE,
-/// MESSAGE-INTEGRITY and FINGERPRINT. Of 96 bytes with the shortest user fragments ICE allows, and so never smaller
-/// than its answer, of at most 76.
+/// Client: appends a binding request with USERNAME `mmr_ufrag:own_ufrag`, PRIORITY,
+/// ICE-CONTROLLING, USE-CANDIDATE, MESSAGE-INTEGRITY and FINGERPRINT. Of 96 bytes with the shortest
+/// user fragments ICE allows, and so never smaller than its answer, of at most 76.
 pub fn write_request(
     transaction: TransactionId,
     mmr_ufrag: &str,
@@ -128,7 +133,8 @@ pub fn write_request(
     out.extend_from_slice(&message.finish());
 }
 
-/// Client: a success response whose integrity is right; gives its transaction and the mapped address.
+/// Client: a success response whose integrity is right; gives its transaction and the mapped
+/// address.
 pub fn parse_success(
     bytes: &[u8],
     password: &str,
@@ -160,9 +166,9 @@ fn tie_breaker(own_ufrag: &str) -> [u8; 8] {
 
 /// A binding message with a right FINGERPRINT at its end and MESSAGE-INTEGRITY in front of that.
 ///
-/// `stun-types` has a parser of whole messages, but it logs a warning for each that is malformed (here that is
-/// counted, never logged), checks integrity with a key on the heap, and lets messages with attributes behind the
-/// integrity pass.
+/// `stun-types` has a parser of whole messages, but it logs a warning for each that is malformed
+/// (here that is counted, never logged), checks integrity with a key on the heap, and lets messages
+/// with attributes behind the integrity pass.
 #[derive(Clone, Copy, Debug)]
 struct Sealed<'a> {
     bytes: &'a [u8],
@@ -210,7 +216,8 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// Walks attributes: type and length, 16 bits each, then the value, padded to a multiple of 4 (RFC 8489 §14).
+/// Walks attributes: type and length, 16 bits each, then the value, padded to a multiple of 4 (RFC
+/// 8489 §14).
 struct Attributes<'a> {
     bytes: &'a [u8],
 }
@@ -245,7 +252,8 @@ fn attribute_head(kind: AttributeType, len: u8) -> [u8; 4] {
     [high, low, 0, len]
 }
 
-/// Appends MESSAGE-INTEGRITY and FINGERPRINT. The room for both was taken into account by the caller.
+/// Appends MESSAGE-INTEGRITY and FINGERPRINT. The room for both was taken into account by the
+/// caller.
 fn seal(message: &mut impl MessageWrite, password: &str) {
     let tag = integrity(message.data(), password);
     let mut value = [0; 20];
@@ -254,8 +262,9 @@ fn seal(message: &mut impl MessageWrite, password: &str) {
     message.add_fingerprint().expect("the writer has room, and there was no fingerprint");
 }
 
-/// RFC 8489 §14.5: HMAC-SHA1 over all in front of MESSAGE-INTEGRITY, with the header's length as if the message ended
-/// behind it. By aws-lc-rs, because `stun-types` keeps its keys on the heap, behind a lock.
+/// RFC 8489 §14.5: HMAC-SHA1 over all in front of MESSAGE-INTEGRITY, with the header's length as if
+/// the message ended behind it. By aws-lc-rs, because `stun-types` keeps its keys on the heap,
+/// behind a lock.
 fn integrity(front: &[u8], password: &str) -> hmac::Tag {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
     let mut context = hmac::Context::with_key(&key);

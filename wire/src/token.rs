@@ -1,6 +1,7 @@
 //! Join tokens: JWT (RFC 7519), EdDSA over Ed25519 only (RFC 8037), at most 10 minutes, single use.
 //!
-//! Not here: remembering which tokens were used; who verifies them keeps their `jti` until they end.
+//! Not here: remembering which tokens were used; who verifies them keeps their `jti` until they
+//! end.
 
 mod keys;
 
@@ -79,7 +80,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are refused.
+    /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are
+    /// refused.
     pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[zone]);

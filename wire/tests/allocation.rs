@@ -6,7 +6,8 @@ use wire::srtp::{MasterKey, RTCP_OVERHEAD, SessionKeys};
 use wire::stun::{BindingRequest, TransactionId, write_request};
 use wire::{Malformed, Seq, Ssrc, rtcp, rtp};
 
-/// Runs it once before counting, so that what a library sets up for the whole process does not count.
+/// Runs it once before counting, so that what a library sets up for the whole process does not
+/// count.
 fn allocations(mut run: impl FnMut()) -> u64 {
     run();
     measure(run).count_total

@@ -1,4 +1,5 @@
-//! The JSON Schemas in docs/schema are those of the Rust types. `UPDATE_SCHEMAS=1` writes them anew.
+//! The JSON Schemas in docs/schema are those of the Rust types. `UPDATE_SCHEMAS=1` writes them
+//! anew.
 #![allow(clippy::unwrap_used)] // A test that unwraps an error fails, as it should.
 
 use schemars::{JsonSchema, schema_for};

@@ -41,7 +41,8 @@ impl From<&str> for Secret {
     }
 }
 
-/// A master key on the control channel: base64 (RFC 4648 §4, padded) of 16 bytes key and 12 bytes salt.
+/// A master key on the control channel: base64 (RFC 4648 §4, padded) of 16 bytes key and 12 bytes
+/// salt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(pub MasterKey);
 

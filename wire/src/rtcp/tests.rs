@@ -1,4 +1,5 @@
-//! Compounds by hand and back again, against `rtcp-types`' own compound parser, and any bytes at all.
+//! Compounds by hand and back again, against `rtcp-types`' own compound parser, and any bytes at
+//! all.
 #![allow(clippy::unwrap_used)] // A test that unwraps an error fails, as it should.
 
 use super::*;

@@ -1,6 +1,8 @@
-//! Writes RTCP compounds into slices: each an (empty) receiver report first, as RFC 3550 §6.1 wants.
+//! Writes RTCP compounds into slices: each an (empty) receiver report first, as RFC 3550 §6.1
+//! wants.
 //!
-//! Feedback is written by `rtcp-types`. Reports are written here: its builders for them, and for compounds, allocate.
+//! Feedback is written by `rtcp-types`. Reports are written here: its builders for them, and for
+//! compounds, allocate.
 
 use super::{FEEDBACK_LEN, NACK_FORMAT, ReportBlock, SenderInfo};
 use crate::{Seq, Ssrc};
@@ -19,22 +21,24 @@ const BLOCK_LEN: usize = 24;
 /// What the 5-bit count of a report can say.
 const BLOCKS_MAX: usize = 31;
 
-/// A generic NACK (RFC 4585 §6.2.1) of `lost`: packet ids with the mask of the 16 behind each. Answers the compound's
-/// length, `None` when `out` is too small.
+/// A generic NACK (RFC 4585 §6.2.1) of `lost`: packet ids with the mask of the 16 behind each.
+/// Answers the compound's length, `None` when `out` is too small.
 pub fn write_nack(sender: Ssrc, media: Ssrc, lost: &[(Seq, u16)], out: &mut [u8]) -> Option<usize> {
     let entries = NackEntries(lost);
     let nack = TransportFeedback::builder(&entries).sender_ssrc(sender.0).media_ssrc(media.0);
     write_feedback(sender, &nack, out)
 }
 
-/// A picture loss indication (RFC 4585 §6.3.1). Answers the compound's length, `None` when `out` is too small.
+/// A picture loss indication (RFC 4585 §6.3.1). Answers the compound's length, `None` when `out` is
+/// too small.
 pub fn write_pli(sender: Ssrc, media: Ssrc, out: &mut [u8]) -> Option<usize> {
     let fci = Pli::builder();
     let pli = PayloadFeedback::builder(&fci).sender_ssrc(sender.0).media_ssrc(media.0);
     write_feedback(sender, &pli, out)
 }
 
-/// A receiver report with up to 31 blocks. Answers its length, `None` when `out` is too small or the blocks are more.
+/// A receiver report with up to 31 blocks. Answers its length, `None` when `out` is too small or
+/// the blocks are more.
 pub fn write_receiver_report(
     sender: Ssrc,
     blocks: &[ReportBlock],
@@ -49,9 +53,9 @@ pub fn write_receiver_report(
     Some(out.len())
 }
 
-/// A sender report of a publisher; stands first itself when `relay` is `None`, else behind an empty RR of `relay`
-/// (an MMR relays SRs under its own SSRC, so that each SRTCP context has one sender). Answers the compound's length,
-/// `None` when `out` is too small.
+/// A sender report of a publisher; stands first itself when `relay` is `None`, else behind an empty
+/// RR of `relay` (an MMR relays SRs under its own SSRC, so that each SRTCP context has one sender).
+/// Answers the compound's length, `None` when `out` is too small.
 pub fn write_sender_report(
     relay: Option<Ssrc>,
     info: &SenderInfo,
@@ -99,7 +103,8 @@ impl ReportBlock {
     }
 }
 
-/// Entries of a generic NACK as the caller has them: the builder of `rtcp-types` would collect them in a tree.
+/// Entries of a generic NACK as the caller has them: the builder of `rtcp-types` would collect them
+/// in a tree.
 #[derive(Debug)]
 struct NackEntries<'a>(&'a [(Seq, u16)]);
 

@@ -1,4 +1,5 @@
-//! What a receiver must remember of an SRTP sender: which packets it saw, and how often sequence numbers wrapped.
+//! What a receiver must remember of an SRTP sender: which packets it saw, and how often sequence
+//! numbers wrapped.
 
 use crate::Seq;
 
@@ -11,8 +12,8 @@ pub struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// Notes `index`; false when it was seen before or is older than the window. Only for authentic packets: a forged
-    /// one must not move the window.
+    /// Notes `index`; false when it was seen before or is older than the window. Only for authentic
+    /// packets: a forged one must not move the window.
     pub fn accept(&mut self, index: u64) -> bool {
         if index > self.highest {
             let ahead = u32::try_from(index - self.highest).unwrap_or(u32::MAX);

@@ -86,8 +86,9 @@ fn derives_the_session_keys_of_rfc3711_appendix_b3() {
     assert_eq!(authentication[..20], hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
 }
 
-/// RFC 7714 has no vector from master key to packet, and says nothing of how a 96-bit salt enters the derivation of
-/// RFC 3711: these packets were made by libsrtp 2.5.0 (Debian 12) with the master key 00 01 … 1b.
+/// RFC 7714 has no vector from master key to packet, and says nothing of how a 96-bit salt enters
+/// the derivation of RFC 3711: these packets were made by libsrtp 2.5.0 (Debian 12) with the master
+/// key 00 01 … 1b.
 #[test]
 fn derives_what_libsrtp_derives() {
     let key = std::array::from_fn(|i| u8::try_from(i).unwrap());

@@ -43,7 +43,8 @@ fn request(mmr: &str, own: &str) -> Vec<u8> {
     out
 }
 
-/// Puts a right FINGERPRINT where the old one was, and the right length in front, as a forger would.
+/// Puts a right FINGERPRINT where the old one was, and the right length in front, as a forger
+/// would.
 fn forge(mut message: Vec<u8>) -> Vec<u8> {
     let front = message.len() - FINGERPRINT_LEN;
     let len = u16::try_from(message.len() - 20).unwrap();
@@ -199,7 +200,7 @@ proptest! {
 
     #[test]
     fn no_sealed_bytes_make_it_panic(attributes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let head = b"\x00\x01\x00\x00\x21\x12\xa4\x42\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+        let head = [&b"\x00\x01\x00\x00\x21\x12\xa4\x42"[..], &[0; 12]].concat();
         let integrity = [&[0x00, 0x08, 0x00, 0x14][..], &[0; 20]].concat();
         let fingerprint = [0x80, 0x28, 0x00, 0x04, 0, 0, 0, 0];
         let bytes = forge([&head[..], &attributes, &integrity, &fingerprint].concat());

@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 pub enum KeyError {
     /// Not PEM, not PKCS#8, not Ed25519, or encrypted.
     #[error(
-        "not an Ed25519 private key in unencrypted PKCS#8 PEM; `openssl genpkey -algorithm ed25519` makes one"
+        "not an Ed25519 private key in unencrypted PKCS#8 PEM; \
+         `openssl genpkey -algorithm ed25519` makes one"
     )]
     NotPrivate,
     /// Not a JSON document of this form.
@@ -35,7 +36,8 @@ pub enum KeyError {
     NotEd25519(String),
 }
 
-/// Signs tokens: `mmr dev`, `mmr token`, and later the web infrastructure. `Debug` never shows the key.
+/// Signs tokens: `mmr dev`, `mmr token`, and later the web infrastructure. `Debug` never shows the
+/// key.
 pub struct Signer {
     pair: Ed25519KeyPair,
     encoding: EncodingKey,
