@@ -74,6 +74,8 @@ pub(super) const QUEUES_LEN_MAX: usize = 512 * 1024 * 1024;
 /// Bytes read of a connection before its ClientHello is complete. Real ones, post-quantum key shares and encrypted
 /// hello included, stay below 4 KiB.
 pub(super) const HELLO_LEN_MAX: usize = 16 * 1024;
+/// STUN checks passed to a worker before it answered one. A client sends one every 200 ms or slower until it is answered.
+pub(super) const CHECKS_MAX: usize = 64;
 /// Connections the kernel holds ready to be accepted, per listener.
 pub(super) const BACKLOG: i32 = 1_024;
 /// Packets taken from the workers between two looks at everything else.

@@ -12,9 +12,22 @@
 //! Not here: who may do what. A frame is authentic when its worker's router says so, by answering.
 #![forbid(unsafe_code)]
 
+mod admission;
+mod connection;
+mod frames;
+mod greeting;
+mod hall;
 mod limits;
 mod listen;
 mod marking;
+mod plain;
+mod queue;
+mod reader;
+mod sealed;
+mod socket;
+mod thread;
+mod uring;
+mod writer;
 
 pub use limits::DoorLimits;
 pub use listen::BindError;
@@ -23,9 +36,13 @@ pub use marking::mark;
 use crate::exchange::{DoorOrder, Exchange};
 use crate::network::BackendChoice;
 use rustls::ServerConfig;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use thread::{Opened, Running};
+use wire::Transport;
 use wire::mark::Marks;
 
 /// What the doors are opened with.
@@ -69,14 +86,43 @@ pub struct DoorHandle {
     tcp: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
     backend: &'static str,
+    fallback: Option<String>,
     exchange: Arc<Exchange>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Opens the doors: binds every address, starts the thread, and answers when it serves.
+///
+/// # Errors
+/// An address can't be listened on, or the thread can't be started as asked for.
 pub fn start(config: DoorConfig, exchange: Arc<Exchange>) -> Result<DoorHandle, DoorError> {
-    let _ = (config, exchange);
-    todo!()
+    let opened = open_all(&config)?;
+    let bound = |wanted| {
+        let of_transport = opened.iter().filter(move |door| door.transport == wanted);
+        of_transport.map(|door| door.listener.local_addr()).collect::<io::Result<Vec<_>>>()
+    };
+    let tcp = bound(Transport::Tcp).map_err(DoorError::Thread)?;
+    let tls = bound(Transport::Tls).map_err(DoorError::Thread)?;
+    let (ready, started) = sync_channel(1);
+    let shared = Arc::clone(&exchange);
+    let thread = std::thread::Builder::new()
+        .name("mmr-door".to_owned())
+        .spawn(move || thread::run(&config, &opened, shared, &ready))
+        .map_err(DoorError::Thread)?;
+    let gone = || DoorError::Thread(io::Error::other("it ended before it served"));
+    let Running { backend, fallback } = started.recv().map_err(|_| gone())??;
+    let fallback = fallback.map(|cause| cause.to_string());
+    Ok(DoorHandle { tcp, tls, backend, fallback, exchange, thread: Some(thread) })
+}
+
+fn open_all(config: &DoorConfig) -> Result<Vec<Opened>, BindError> {
+    let tcp = config.tcp.iter().map(|&address| (Transport::Tcp, address));
+    let tls = config.tls.iter().map(|&address| (Transport::Tls, address));
+    tcp.chain(tls)
+        .map(|(transport, address)| {
+            Ok(Opened { transport, listener: listen::listen(address, config.marks)? })
+        })
+        .collect()
 }
 
 impl DoorHandle {
@@ -93,6 +139,11 @@ impl DoorHandle {
     /// `uring` or `tokio`.
     pub fn backend(&self) -> &'static str {
         self.backend
+    }
+
+    /// Why `Auto` did not take io_uring, if it did not.
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
     }
 
     /// Whether the thread runs; it ends only by [`DoorHandle::stop`], [`DoorOrder::Stop`] or a fault of ours.

@@ -1,5 +1,6 @@
 //! How datagrams come in and leave: one trait, with the backends `uring` and `poll`, and a simulated network for tests.
 
+pub(crate) mod borrow;
 pub mod sockets;
 
 use std::io;
