@@ -11,10 +11,11 @@ use crate::network::BackendChoice;
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, TcpListener};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use wire::Transport;
@@ -73,12 +74,12 @@ async fn open<L: Listener>(
     running: Running,
     ready: &Ready,
 ) {
-    let event = match prepare::<L>(&hall, opened) {
+    let event = match prepare::<L>(opened) {
         Ok(listeners) => {
             for (transport, listener) in listeners {
                 tokio::task::spawn_local(accept_all(Rc::clone(&hall), listener, transport));
             }
-            AsyncFd::with_interest(hall.exchange.door.waker.fd(), Interest::READABLE)
+            watch(hall.exchange.door.waker.fd())
         }
         Err(error) => Err(error),
     };
@@ -94,10 +95,15 @@ async fn open<L: Listener>(
     close(&hall, opened).await;
 }
 
-fn prepare<L: Listener>(
-    _hall: &Hall<L::Socket>,
-    opened: &[Opened],
-) -> io::Result<Vec<(Transport, L)>> {
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe for types that lie about their descriptor; BorrowedFd can't"
+)]
+fn watch(event: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    AsyncFd::with_interest(event, Interest::READABLE)
+}
+
+fn prepare<L: Listener>(opened: &[Opened]) -> io::Result<Vec<(Transport, L)>> {
     opened
         .iter()
         .map(|door| Ok((door.transport, L::from_std(door.listener.try_clone()?)?)))
@@ -137,14 +143,13 @@ fn is_scarcity(error: &io::Error) -> bool {
 }
 
 /// Takes packets and orders until told to stop.
-async fn dispatch<S: Socket>(
-    hall: &Hall<S>,
-    opened: &[Opened],
-    event: &AsyncFd<std::os::fd::BorrowedFd<'_>>,
-) {
+async fn dispatch<S: Socket>(hall: &Hall<S>, opened: &[Opened], event: &AsyncFd<BorrowedFd<'_>>) {
     let port = &hall.exchange.door;
-    while !hall.is_stopping() {
+    loop {
         take_work(hall, opened);
+        if hall.is_stopping() {
+            return;
+        }
         port.waker.fall_asleep();
         if !port.outgoing.is_empty() || !port.orders.is_empty() {
             // Ring for ourselves. Going through the kernel makes the thread park, which gives every connection its
@@ -188,9 +193,9 @@ async fn close<S: Socket>(hall: &Hall<S>, opened: &[Opened]) {
     }
     let deadline = Instant::now() + GOODBYE;
     while !hall.is_empty() && Instant::now() < deadline {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     hall.cut_all();
     // Lets the tasks that were cut see it.
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -56,7 +56,7 @@ pub enum IdentityError {
         /// The key's file.
         key: PathBuf,
         /// Why.
-        cause: rustls::Error,
+        cause: Box<rustls::Error>,
         /// What to do.
         remedy: &'static str,
     },
@@ -81,7 +81,7 @@ impl Identity {
                 chain: chain.to_owned(),
                 key: key.to_owned(),
                 remedy: remedy_of_unusable(&cause),
-                cause,
+                cause: Box::new(cause),
             })
     }
 
