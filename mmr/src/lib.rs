@@ -17,6 +17,7 @@ pub mod exchange;
 mod files;
 mod metrics;
 pub mod network;
+pub mod packet;
 pub mod report;
 mod startup;
 pub mod stats;

@@ -1,5 +1,7 @@
 //! Opens the workers' UDP sockets: one per listen address and worker, sharing their ports.
 
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
@@ -59,9 +61,123 @@ pub struct BindError {
 /// # Errors
 /// The first address that could not be bound.
 pub fn open(
-    _listen: &[SocketAddr],
-    _workers: usize,
-    _options: &SocketOptions,
+    listen: &[SocketAddr],
+    workers: usize,
+    options: &SocketOptions,
 ) -> Result<Listening, BindError> {
-    todo!()
+    let mut listening = Listening {
+        addresses: Vec::with_capacity(listen.len()),
+        workers: (0..workers).map(|_| Vec::with_capacity(listen.len())).collect(),
+        receive_buffer: untouched(options.receive_buffer_bytes),
+        send_buffer: untouched(options.send_buffer_bytes),
+    };
+    for &address in listen {
+        listening.add(address, options).map_err(|source| BindError { address, source })?;
+    }
+    Ok(listening)
+}
+
+fn untouched(requested: usize) -> BufferSize {
+    BufferSize { requested, granted: requested }
+}
+
+impl Listening {
+    fn add(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<()> {
+        let mut bound = address;
+        for worker in 0..self.workers.len() {
+            let socket = if worker == 0 { bind_first(bound)? } else { bind_further(bound)? };
+            self.set_up(&socket, options)?;
+            let socket = UdpSocket::from(socket);
+            bound = socket.local_addr()?;
+            self.workers[worker].push(socket);
+        }
+        self.addresses.push(bound);
+        Ok(())
+    }
+
+    fn set_up(&mut self, socket: &Socket, options: &SocketOptions) -> io::Result<()> {
+        // Forced sizes need CAP_NET_ADMIN; plain ones are cut down to the host's maximum without an error.
+        let (receive, send) = (options.receive_buffer_bytes, options.send_buffer_bytes);
+        if setsockopt(socket, sockopt::RcvBufForce, &receive).is_err() {
+            socket.set_recv_buffer_size(receive)?;
+        }
+        if setsockopt(socket, sockopt::SndBufForce, &send).is_err() {
+            socket.set_send_buffer_size(send)?;
+        }
+        // socket(7): the kernel doubles what is set and answers the doubled value.
+        self.receive_buffer.narrow(socket.recv_buffer_size()? / 2);
+        self.send_buffer.narrow(socket.send_buffer_size()? / 2);
+        setsockopt(socket, sockopt::UdpGroSegment, &true)?;
+        setsockopt(socket, sockopt::RxqOvfl, &1)?;
+        if options.timestamps {
+            setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
+        }
+        Ok(())
+    }
+}
+
+impl BufferSize {
+    fn narrow(&mut self, granted: usize) {
+        self.granted = self.granted.min(granted);
+    }
+}
+
+/// The first socket binds alone, and shares its port only then: so a port another process has is busy even if that
+/// process would share it, and port 0 never lands on a port that others share.
+fn bind_first(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_socket(address)?;
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)?;
+    Ok(socket)
+}
+
+fn bind_further(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn workers_share_the_port_the_first_one_got() {
+        let listen = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+        let listening = open(&listen, 3, &SocketOptions::default()).unwrap();
+        assert_eq!(listening.workers.len(), 3);
+        for sockets in &listening.workers {
+            let bound: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+            assert_eq!(bound, listening.addresses);
+        }
+        assert_ne!(listening.addresses[0].port(), 0);
+    }
+
+    #[test]
+    fn a_port_of_a_running_router_is_busy() {
+        let first = open(&["127.0.0.1:0".parse().unwrap()], 2, &SocketOptions::default()).unwrap();
+        let error = open(&first.addresses, 2, &SocketOptions::default()).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(error.address, first.addresses[0]);
+    }
+
+    #[test]
+    fn a_buffer_the_host_does_not_grant_is_told() {
+        let options = SocketOptions { receive_buffer_bytes: 1 << 30, ..SocketOptions::default() };
+        let listening = open(&["127.0.0.1:0".parse().unwrap()], 1, &options).unwrap();
+        assert_eq!(listening.receive_buffer.requested, 1 << 30);
+        assert!(listening.receive_buffer.granted <= 1 << 30);
+        assert_eq!(listening.send_buffer.granted.min(4 << 20), listening.send_buffer.granted);
+    }
 }
