@@ -14,7 +14,7 @@ use router::{ConnectionId, Event, Order, Path, PeerMessage, WorkerId};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::Kind;
 use wire::limits::PACKET_LEN_MAX;
 
@@ -62,11 +62,12 @@ impl Waker {
         std::sync::atomic::fence(Ordering::SeqCst);
     }
 
-    /// The owner is awake again; clears the event.
+    /// The owner is awake again; clears the event if it was rung.
     pub fn awake(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
-        // EAGAIN when nobody rang.
-        let _ = self.event.read();
+        if !self.asleep.swap(false, Ordering::SeqCst) {
+            // EAGAIN when who rang has not come to writing yet: the next sleep then ends at once, for nothing.
+            let _ = self.event.read();
+        }
     }
 
     /// Readable when rung.
@@ -100,9 +101,19 @@ impl PacketBuffer {
 /// Door → worker.
 pub enum StreamArrival {
     /// A packet of a connection.
-    Packet { path: Path, buffer: PacketBuffer, heard_at: Instant },
+    Packet {
+        /// The connection.
+        path: Path,
+        /// The packet.
+        buffer: PacketBuffer,
+        /// When it was read.
+        heard_at: Instant,
+    },
     /// The connection closed.
-    Closed { path: Path },
+    Closed {
+        /// The connection.
+        path: Path,
+    },
 }
 
 /// Worker → door: a packet for a connection.
@@ -207,7 +218,11 @@ pub struct Exchange {
 
 impl Exchange {
     /// Takes all memory of the queues.
+    ///
+    /// # Panics
+    /// More than `WORKERS_MAX` workers.
     pub fn new(workers: usize, started: Instant) -> io::Result<Self> {
+        assert!(workers <= router::limits::WORKERS_MAX, "workers above WORKERS_MAX");
         let door = DoorPort {
             outgoing: ArrayQueue::new(STREAM_OUTGOING_MAX),
             orders: ArrayQueue::new(ORDERS_MAX),
@@ -232,6 +247,17 @@ impl Exchange {
 }
 
 impl WorkerPort {
+    /// Whether any queue has something for the worker.
+    pub fn has_waiting(&self) -> bool {
+        !(self.orders.is_empty() && self.peers.is_empty() && self.inbox.is_empty())
+    }
+
+    /// The worker is alive, so long after [`Exchange::started`].
+    pub fn beat(&self, since_start: Duration) {
+        let ms = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
+        self.heartbeat_ms.store(ms, Ordering::Relaxed);
+    }
+
     fn new() -> io::Result<Self> {
         Ok(Self {
             orders: ArrayQueue::new(ORDERS_MAX),
