@@ -71,15 +71,24 @@ impl Router {
     fn bind(&mut self, index: u32, path: Path, home: WorkerId, at: Stamp) -> Option<Bound> {
         let bound = self.links.bind(index, path, home, at)?;
         self.timers.expect_consent(index, at);
-        let layers = self.links.at(index).filter(|_| bound.rehomed)?.layers();
-        for &layer in layers {
-            if let Some(layer) = self.layers.at_mut(layer) {
-                layer.ingress.rest();
-                layer.keyframe_wanted |= self.switches.is_awaited(layer.id.index);
-            }
-            self.timers.expect_keyframe(layer, at);
+        if bound.rehomed {
+            self.move_layers(index, at);
         }
         Some(bound)
+    }
+
+    /// Another worker hears the link from now on, or this one does: what comes next does not follow what came last,
+    /// and who waits for a keyframe is waited for here.
+    fn move_layers(&mut self, link: u32, at: Stamp) {
+        let Some(link) = self.links.at(link) else { return };
+        for &index in link.layers() {
+            let Some(layer) = self.layers.at_mut(index) else { continue };
+            layer.ingress.rest();
+            layer.keyframe_wanted |= self.switches.is_awaited(index);
+            if layer.keyframe_wanted {
+                self.timers.expect_keyframe(index, at);
+            }
+        }
     }
 
     /// The link's time is up unless it consented again.

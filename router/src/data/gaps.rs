@@ -72,6 +72,7 @@ fn pop_due(queue: &mut VecDeque<Missing>, now: Stamp) -> Option<Missing> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test that unwraps what is not there fails, as it should.
 mod tests {
     use super::*;
     use std::time::Duration;

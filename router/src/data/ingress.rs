@@ -222,7 +222,6 @@ const fn truncate(extended: u64) -> u32 {
     extended as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "below WORDS")]
 const fn word(extended: u64) -> usize {
     (extended % limits::SEQ_WINDOW / 64) as usize
 }

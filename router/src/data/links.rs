@@ -339,7 +339,3 @@ impl PathKey {
         Self([high, low, socket << 48 | u64::from(zone) << 16 | u64::from(remote.port())])
     }
 }
-
-#[cfg(test)]
-#[path = "links/tests.rs"]
-mod tests;

@@ -43,7 +43,7 @@ proptest! {
         let mut history = History::new(16);
         let mut kept: Vec<(LayerId, Seq, Vec<u8>)> = Vec::new();
         for (number, (index, seq, len)) in packets.into_iter().enumerate() {
-            let bytes = vec![number as u8; len];
+            let bytes = vec![number.to_le_bytes()[0]; len];
             history.keep(layer(index), Seq(seq), &bytes, Stamp(0));
             kept.push((layer(index), Seq(seq), bytes));
             for index in 0..4 {

@@ -1,4 +1,5 @@
 //! The window against a set of everything seen, and the rules for jumps and reports.
+#![allow(clippy::unwrap_used)] // A test that unwraps what is not there fails, as it should.
 
 use super::*;
 use proptest::prelude::*;
