@@ -287,3 +287,6 @@ pub struct Limits {
     /// How long a participant whose channel dropped may resume, in seconds.
     pub resume_s: u32,
 }
+
+#[cfg(test)]
+mod tests;

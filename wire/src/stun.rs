@@ -21,8 +21,8 @@ use stun_types::attribute::{
     XorMappedAddress, XorSocketAddr,
 };
 use stun_types::message::{
-    BINDING, Message, MessageClass, MessageHeader, MessageType, MessageWrite, MessageWriteExt,
-    MessageWriteMutSlice, MessageWriteVec,
+    BINDING, MAGIC_COOKIE, Message, MessageClass, MessageHeader, MessageType, MessageWrite,
+    MessageWriteExt, MessageWriteMutSlice, MessageWriteVec,
 };
 
 /// RFC 8489 §14.5 with its attribute header.
@@ -177,6 +177,10 @@ struct Sealed<'a> {
 
 impl<'a> Sealed<'a> {
     fn parse(bytes: &'a [u8], class: MessageClass) -> Result<Self, Malformed> {
+        // `stun-types` would log a wrong cookie, at its debug level.
+        if bytes.get(4..8) != Some(&MAGIC_COOKIE.to_be_bytes()) {
+            return Err(Malformed);
+        }
         let header = MessageHeader::from_bytes(bytes).map_err(|_| Malformed)?;
         let kind = MessageType::from_class_method(class, BINDING);
         let len = MessageHeader::LENGTH + usize::from(header.data_length());
