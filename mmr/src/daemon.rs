@@ -133,20 +133,24 @@ impl Daemon {
         self.control.reload(Reload { tls, verifier, marks: config.marks }).await
     }
 
-    /// Whether every worker takes its turns and every thread runs; else what is wrong.
+    /// A thread that has ended although nobody asked it to. The daemon can't go on well without it.
+    pub fn ended(&self) -> Option<String> {
+        let Threads { workers, door, control, .. } = &self.threads;
+        if let Some(worker) = workers.iter().find(|worker| worker.is_finished()) {
+            return Some(format!("worker {} has ended", worker.worker().0));
+        }
+        if door.as_ref().is_some_and(|door| !door.is_running()) {
+            return Some("the stream thread has ended".to_owned());
+        }
+        let control_ended = control.as_ref().is_some_and(|(_, thread)| thread.is_finished());
+        control_ended.then(|| "the control thread has ended".to_owned())
+    }
+
+    /// Whether every worker takes its turns: looks at their heartbeats alone.
     ///
     /// # Errors
     /// What is wrong, for people.
     pub fn health(&self) -> Result<(), String> {
-        if let Some(worker) = self.threads.workers.iter().find(|worker| worker.is_finished()) {
-            return Err(format!("worker {} has ended", worker.worker().0));
-        }
-        if self.threads.door.as_ref().is_some_and(|door| !door.is_running()) {
-            return Err("the stream thread has ended".to_owned());
-        }
-        if self.threads.control.as_ref().is_some_and(|(_, thread)| thread.is_finished()) {
-            return Err("the control thread has ended".to_owned());
-        }
         match self.control.stalled().first() {
             None => Ok(()),
             Some((worker, age)) => {

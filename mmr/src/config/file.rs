@@ -134,13 +134,15 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
             }
             _ => "Mend the syntax (https://toml.io).",
         };
-        source.wrong(error.span().unwrap_or(0..0), error.message().replace('\n', ", "), remedy)
+        let reason = error.message().replace('\n', ", ").replace(" i64", " a whole number");
+        source.wrong(error.span().unwrap_or(0..0), reason, remedy)
     })?;
     written.check(source)
 }
 
 impl File {
     fn check(self, source: Source<'_>) -> Result<Config, ConfigError> {
+        let zone = zone(source, self.zone)?;
         let tls = self.tls.check(source)?;
         let keys = required(
             source,
@@ -148,7 +150,7 @@ impl File {
             "tokens.keys",
             "Name the JWKS file with the zone's public keys for join tokens.",
         )?;
-        let defaults = Config::with_defaults(&zone(source, self.zone)?, tls, source.path(&keys));
+        let defaults = Config::with_defaults(&zone, tls, source.path(&keys));
         let admin_socket = match self.admin.socket {
             None => defaults.admin_socket.clone(),
             Some(path) if path.get_ref().is_empty() => None,

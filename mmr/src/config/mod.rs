@@ -10,6 +10,7 @@ mod source;
 
 pub use error::ConfigError;
 pub use size::{parse_duration, parse_size};
+pub(crate) use source::line_of;
 
 use crate::network::BackendChoice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -103,6 +103,20 @@ impl Source<'_> {
     }
 }
 
+/// The line (from 1) of a key, such as `tls.key`, in a configuration's text.
+pub(crate) fn line_of(text: &str, key: &str) -> Option<usize> {
+    let source = Source { file: Path::new(""), text };
+    let mut start = 0;
+    for (at, line) in text.split_inclusive('\n').enumerate() {
+        let is_value = line.contains('=') && !line.trim_start().starts_with('#');
+        if is_value && source.locate(start).1.as_deref() == Some(key) {
+            return Some(at + 1);
+        }
+        start += line.len();
+    }
+    None
+}
+
 fn join(table: &str, key: Option<String>) -> String {
     key.map_or_else(|| table.to_owned(), |key| format!("{table}.{key}"))
 }

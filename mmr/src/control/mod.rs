@@ -24,6 +24,6 @@ mod upgrade;
 
 pub(crate) use handle::Handle;
 pub(crate) use limits::CHANNELS_MAX;
-pub(crate) use request::{Command, Reload};
-pub(crate) use snapshot::{ControlCounts, DoorCounts, Snapshot, WorkerCounts, heartbeat_ages};
+pub(crate) use request::Reload;
+pub(crate) use snapshot::{ControlCounts, DoorCounts, Snapshot, WorkerCounts};
 pub(crate) use thread::{ControlConfig, start};

@@ -20,7 +20,6 @@ use rand_chacha::rand_core::SeedableRng;
 use router::{ChannelId, Meetings, MeetingsConfig, Order, Output, Path};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -97,15 +96,6 @@ struct Open {
     spoke: bool,
 }
 
-/// The eventfd that workers and the door ring.
-struct Bell(Arc<Exchange>);
-
-impl AsRawFd for Bell {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.control.fd().as_fd().as_raw_fd()
-    }
-}
-
 impl Control {
     fn new(config: ControlConfig) -> Self {
         let mut seed = [0; 32];
@@ -131,7 +121,12 @@ impl Control {
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let bell = AsyncFd::with_interest(Bell(Arc::clone(&self.exchange)), Interest::READABLE)
+        let exchange = Arc::clone(&self.exchange);
+        #[allow(
+            deprecated,
+            reason = "unsound only for descriptors closed too early; the borrow forbids that"
+        )]
+        let bell = AsyncFd::with_interest(exchange.control.fd(), Interest::READABLE)
             .expect("an eventfd can be polled");
         let mut heard = self.heard.take().expect("taken once, here");
         let mut reports = interval(REPORT_INTERVAL);

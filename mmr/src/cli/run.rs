@@ -1,0 +1,25 @@
+//! `mmr run`: the daemon in the foreground, for systemd or a terminal.
+
+use super::args::ConfigArgs;
+use super::check::{load, located};
+use super::supervise::Supervisor;
+use super::{Failure, log, runtime};
+use crate::{Daemon, Error};
+
+pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    log::start(&config.log);
+    // Signals are caught before anybody can know that we run.
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let mut supervisor = Supervisor::new(config.drain_deadline)?;
+        let daemon = Daemon::start(config.clone()).map_err(|error| match error {
+            Error::Config(error) => Failure::config(error),
+            Error::Credential(error) => located(&args.config, &error),
+            other => Failure::failed(other),
+        })?;
+        let ended = supervisor.watch(&daemon, Some((&args.config, config))).await;
+        daemon.stop().await;
+        ended
+    })
+}

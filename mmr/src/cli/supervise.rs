@@ -1,0 +1,176 @@
+//! Watches a running daemon for whoever started it: signals, systemd's watchdog, threads that end.
+
+use super::Failure;
+use super::check::load;
+use crate::{Config, Daemon, Error};
+use sd_notify::NotifyState;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Interval, interval};
+
+/// How often threads, and the participants left in a drain, are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Hears signals from its making on.
+pub(super) struct Supervisor {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    drain_deadline: Duration,
+}
+
+impl Supervisor {
+    pub(super) fn new(drain_deadline: Duration) -> Result<Self, Failure> {
+        let hear = |kind| {
+            signal(kind).map_err(|cause| {
+                Failure::failed(format!("signals can't be heard: {cause}. Allow more open files."))
+            })
+        };
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            hang_up: hear(SignalKind::hangup())?,
+            drain_deadline,
+        })
+    }
+
+    /// Returns when the daemon should end; an error when it must. `source` is what SIGHUP reads again.
+    pub(super) async fn watch(
+        &mut self,
+        daemon: &Daemon,
+        mut source: Option<(&Path, Config)>,
+    ) -> Result<(), Failure> {
+        notify(&[NotifyState::Ready]);
+        let mut watchdog = Watchdog::new();
+        let mut looks = interval(LOOK_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return self.drain(daemon).await,
+                _ = self.interrupt.recv() => return self.drain(daemon).await,
+                _ = self.hang_up.recv() => if let Some((file, config)) = &mut source {
+                    reload(daemon, file, config).await;
+                },
+                _ = looks.tick() => look(daemon)?,
+                () = watchdog.due() => watchdog.feed(daemon),
+            }
+        }
+    }
+
+    /// Waits until nobody is left, the deadline has passed, or a second signal came.
+    async fn drain(&mut self, daemon: &Daemon) -> Result<(), Failure> {
+        let extension = self.drain_deadline + Duration::from_secs(5);
+        let extension = u32::try_from(extension.as_micros()).unwrap_or(u32::MAX);
+        notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extension)]);
+        let deadline = Instant::now() + self.drain_deadline;
+        daemon.drain(self.drain_deadline).await.map_err(Failure::failed)?;
+        let mut watchdog = Watchdog::new();
+        let mut looks = interval(LOOK_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break tracing::info!("told again: ending at once"),
+                _ = self.interrupt.recv() => break tracing::info!("told again: ending at once"),
+                () = watchdog.due() => watchdog.feed(daemon),
+                _ = looks.tick() => {
+                    look(daemon)?;
+                    let left = daemon.stats().await.map_err(Failure::failed)?.participants;
+                    if left == 0 {
+                        break tracing::info!("nobody is left: ending");
+                    }
+                    if Instant::now() >= deadline {
+                        break tracing::warn!(left, "the drain's deadline has passed: ending");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A thread that ended can't be mended from within; whoever started us starts us again.
+fn look(daemon: &Daemon) -> Result<(), Failure> {
+    match daemon.ended() {
+        None => Ok(()),
+        Some(what) => {
+            Err(Failure::failed(format!("{what}: the log above says why. Start the daemon again.")))
+        }
+    }
+}
+
+async fn reload(daemon: &Daemon, file: &Path, running: &mut Config) {
+    notify_reloading();
+    match try_reload(daemon, file).await {
+        Ok(config) => {
+            if !differs_only_in_what_reloads(running, &config) {
+                tracing::warn!(
+                    "other keys than dscp, tls and tokens changed too: they need a restart"
+                );
+            }
+            tracing::info!("certificates, token keys and DSCP were read again");
+            running.marks = config.marks;
+        }
+        Err(why) => tracing::error!("nothing was changed: {why}"),
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+async fn try_reload(daemon: &Daemon, file: &Path) -> Result<Config, String> {
+    let config = load(file).map_err(|failure| failure.message)?;
+    match daemon.reload(&config).await {
+        Ok(()) => Ok(config),
+        Err(Error::Credential(error)) => Err(super::check::located(file, &error).message),
+        Err(other) => Err(other.to_string()),
+    }
+}
+
+fn differs_only_in_what_reloads(running: &Config, new: &Config) -> bool {
+    let Config { marks, tls, token_keys, .. } = running.clone();
+    Config { marks, tls, token_keys, ..new.clone() } == *running
+}
+
+/// systemd's watchdog, when the unit has one: fed only while every worker takes its turns.
+struct Watchdog {
+    feeding: Option<Interval>,
+    starved: bool,
+}
+
+impl Watchdog {
+    fn new() -> Self {
+        let every = sd_notify::watchdog_enabled().map(|limit| interval(limit / 2));
+        Self { feeding: every, starved: false }
+    }
+
+    async fn due(&mut self) {
+        match &mut self.feeding {
+            Some(feeding) => drop(feeding.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn feed(&mut self, daemon: &Daemon) {
+        match daemon.health() {
+            Ok(()) => {
+                self.starved = false;
+                notify(&[NotifyState::Watchdog]);
+            }
+            Err(what) if !self.starved => {
+                self.starved = true;
+                tracing::error!("the watchdog is not fed: {what}");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn notify_reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// Does nothing when systemd did not start us.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd could not be told: is NOTIFY_SOCKET right?");
+    }
+}
