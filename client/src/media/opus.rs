@@ -34,21 +34,26 @@ pub fn is_stereo(packet: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// RFC 6716 §3.1: configuration, stereo, code of the number of frames.
+    const fn toc(config: u8, stereo: bool, code: u8) -> u8 {
+        config << 3 | (stereo as u8) << 2 | code
+    }
+
     #[test]
     fn durations_follow_the_table_of_rfc_6716() {
-        // TOC bytes: SILK 10 and 60 ms, hybrid 20 ms, CELT 2.5 and 20 ms; then frame counts 2, 2 and 6.
+        // SILK 10 and 60 ms, hybrid 20 ms, CELT 2.5 and 20 ms; then frame counts 2, 2 and 6.
         for (packet, expected) in [
-            (&[0b00000_000][..], Some(480)),
-            (&[0b00011_000], Some(2_880)),
-            (&[0b01101_100], Some(960)),
-            (&[0b10000_000], Some(120)),
-            (&[0b11111_100], Some(960)),
-            (&[0b11111_101], Some(1_920)),
-            (&[0b11111_110], Some(1_920)),
-            (&[0b11111_111, 6], Some(5_760)),
-            (&[0b11111_111, 7], None),
-            (&[0b11111_111, 0], None),
-            (&[0b11111_111], None),
+            (&[toc(0, false, 0)][..], Some(480)),
+            (&[toc(3, false, 0)], Some(2_880)),
+            (&[toc(13, true, 0)], Some(960)),
+            (&[toc(16, false, 0)], Some(120)),
+            (&[toc(31, true, 0)], Some(960)),
+            (&[toc(31, true, 1)], Some(1_920)),
+            (&[toc(31, true, 2)], Some(1_920)),
+            (&[toc(31, true, 3), 6], Some(5_760)),
+            (&[toc(31, true, 3), 7], None),
+            (&[toc(31, true, 3), 0], None),
+            (&[toc(31, true, 3)], None),
             (&[], None),
         ] {
             assert_eq!(samples(packet), expected, "{packet:?}");

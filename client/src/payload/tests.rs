@@ -22,7 +22,7 @@ fn obu() -> impl Strategy<Value = Vec<u8>> {
             let mut obu = vec![kind << 3 | u8::from(extension.is_some()) << 2 | 2];
             obu.extend(extension);
             write_leb128(len, leb128_len(len) + usize::from(longer), &mut obu);
-            obu.extend((0..len).map(|index| fill.wrapping_add(index as u8)));
+            obu.extend((0..len).map(|index| fill.wrapping_add(index.to_le_bytes()[0])));
             obu
         },
     )
@@ -73,20 +73,26 @@ fn cut_and_join(codec: Codec, frames: &[Vec<u8>], len_max: usize) {
 fn cut_and_join_with_loss(codec: Codec, frames: &[Vec<u8>], len_max: usize, lost: &[bool]) {
     let mut packetizer = Packetizer::new(codec);
     let mut depacketizer = Depacketizer::new(codec);
-    let (mut index, mut whole) = (0, 0);
+    let (mut index, mut whole) = (0_usize, 0);
     for (number, data) in frames.iter().enumerate() {
         let timestamp = number as u64;
         let frame = Frame { timestamp, keyframe: false, data: data.clone().into() };
         let mut missed = false;
         for (position, payload) in packetizer.cut(&frame, len_max).unwrap().iter().enumerate() {
             index += 1;
-            if lost.get(index as usize % lost.len()) == Some(&true) {
+            if lost.get(index % lost.len()) == Some(&true) {
                 missed = true;
                 continue;
             }
             let start = Some(position == 0);
             let (marker, payload) = (payload.marker, &payload.bytes);
-            let joined = depacketizer.receive(Piece { index, timestamp, marker, start, payload });
+            let joined = depacketizer.receive(Piece {
+                index: index as u64,
+                timestamp,
+                marker,
+                start,
+                payload,
+            });
             if let Some(joined) = joined {
                 assert!(!missed, "a frame with a hole was given out");
                 assert_eq!(&joined.data, data);

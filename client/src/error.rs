@@ -1,0 +1,144 @@
+//! What can go wrong, told with the likely cause and the remedy.
+
+use crate::link::Attempt;
+use crate::media::MediaError;
+use crate::payload::PayloadError;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use wire::Kind;
+use wire::control::ErrorCode;
+
+/// Why the client could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The MMR's address does not read `HOST`, `HOST:PORT` or `[IPv6]:PORT`.
+    #[error("{0:?} is no address of an MMR; write HOST, HOST:PORT or [IPv6]:PORT")]
+    Address(String),
+    /// The token could not be had.
+    #[error(
+        "no join token: {0}; get one from `mmr dev` or `mmr token`, pass --token, --token @FILE or MMR_TOKEN"
+    )]
+    Token(String),
+    /// The certificates to trust could not be read.
+    #[error("no certificates to trust: {0}; pass the MMR's CA with --ca FILE")]
+    Trust(String),
+    /// The name has no address.
+    #[error("{host} has no address: {cause}; check the name and the DNS server")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        cause: io::Error,
+    },
+    /// No TCP connection for the control channel.
+    #[error(
+        "{address} does not take TCP connections: {cause}; is an MMR running there, does a firewall block it?"
+    )]
+    Connect {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error(
+        "no TLS with {address}: {cause}; if the certificate is the MMR's own, pass it with --ca FILE"
+    )]
+    Tls {
+        /// Where.
+        address: SocketAddr,
+        /// What rustls said.
+        cause: io::Error,
+    },
+    /// The WebSocket was refused.
+    #[error("no control channel at {address}: {cause}; is this an MMR's TLS port?")]
+    WebSocket {
+        /// Where.
+        address: SocketAddr,
+        /// What the handshake said.
+        cause: String,
+    },
+    /// Nothing answered in time.
+    #[error(
+        "{0} did not answer in time; a firewall that drops silently looks like this, see `mmr-client trace`"
+    )]
+    Timeout(&'static str),
+    /// The MMR said no.
+    #[error("the MMR refused: {message} ({code:?}); {}", remedy(*code))]
+    Refused {
+        /// For programs.
+        code: ErrorCode,
+        /// The MMR's words.
+        message: String,
+    },
+    /// The control channel dropped and could not be resumed.
+    #[error("the control channel is lost: {0}")]
+    ChannelLost(String),
+    /// The MMR said something that does not follow the protocol.
+    #[error("the MMR does not follow the protocol: {0}; is it of another version?")]
+    Protocol(&'static str),
+    /// No transport works for this kind.
+    #[error("no {kind} link: {}; `mmr-client trace` tells more", list(attempts))]
+    NoTransport {
+        /// Of which kind.
+        kind: Kind,
+        /// What was tried, in order.
+        attempts: Vec<Attempt>,
+    },
+    /// The link ended while it was in use.
+    #[error("the {0} link is closed")]
+    LinkClosed(Kind),
+    /// A socket or a file of the bridge or a recording.
+    #[error("{what}: {cause}")]
+    Io {
+        /// Which.
+        what: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("{}: {cause}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A media file cannot be used.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// A frame cannot be sent.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+}
+
+fn list(attempts: &[Attempt]) -> String {
+    let lines: Vec<String> = attempts.iter().map(ToString::to_string).collect();
+    if lines.is_empty() {
+        "the MMR offers no address of this transport".into()
+    } else {
+        lines.join("; ")
+    }
+}
+
+/// What a person can do about a refusal.
+fn remedy(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadToken => "the token is of another zone or was not copied whole",
+        ErrorCode::TokenExpired => "get a new token: they live ten minutes at most",
+        ErrorCode::TokenUsed => "get a new token: each serves once",
+        ErrorCode::AlreadyJoined => {
+            "this participant is in the meeting already; use a token for another name"
+        }
+        ErrorCode::NotAllowed => {
+            "the token's role or kinds do not allow this; ask for another token"
+        }
+        ErrorCode::LimitReached => "the MMR is full or the stream is too large for it",
+        ErrorCode::Draining => "the MMR takes no newcomers; try another one",
+        ErrorCode::BadVersion => "client and MMR are of different versions",
+        ErrorCode::UnknownSession => "join anew with a fresh token",
+        _ => "if this repeats, it is a defect of the client or the MMR",
+    }
+}

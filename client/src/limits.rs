@@ -1,0 +1,87 @@
+//! Every limit and deadline of the client, and how they relate. docs/protocol.md tells the ones a peer sees.
+
+use std::time::Duration;
+
+/// A UDP link that was not bound by then is given up for TCP.
+pub const UDP_DEADLINE: Duration = Duration::from_secs(2);
+/// A TCP link, from the first SYN to the answered check, then TLS is tried.
+pub const TCP_DEADLINE: Duration = Duration::from_secs(2);
+/// A TLS link, from the first SYN to the answered check; then the kind has failed.
+pub const TLS_DEADLINE: Duration = Duration::from_secs(5);
+/// A check that is not answered is sent again after this.
+pub const CHECK_RETRANSMIT: Duration = Duration::from_millis(200);
+/// How much later each further address of the same transport is tried (RFC 8305 §5).
+pub const ADDRESS_STAGGER: Duration = Duration::from_millis(100);
+
+/// How often a bound link proves consent (RFC 7675 §5.1).
+pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+/// A link without an answered check for so long is lost.
+pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A bound link that hears nothing for so long checks at once: a NAT may have forgotten it.
+pub const QUIET_CHECK: Duration = Duration::from_millis(1_500);
+
+/// Name lookup, TCP, TLS, WebSocket and join together.
+pub const JOIN_DEADLINE: Duration = Duration::from_secs(15);
+/// One request on the control channel, a resumption in between included.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(40);
+/// How long a dropped control channel may be resumed; the MMR forgets the participant then.
+pub const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between attempts to resume.
+pub const RESUME_INTERVAL: Duration = Duration::from_millis(500);
+/// How often an idle control channel is pinged.
+pub const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// A control channel silent for so long is taken for dead.
+pub const CHANNEL_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long streams known before a resumption have to be announced again.
+pub const RESUME_SETTLE: Duration = Duration::from_secs(2);
+/// Events of a session that wait for their reader; a peer that sends more than that unread loses the channel.
+pub const EVENTS_MAX: usize = 16_384;
+
+/// Largest RTP packet sent, tag included, in bytes: fits every path that carries IPv6 (1280) with room to spare.
+pub const RTP_LEN_MAX: usize = 1_200;
+/// Most packets handed to the kernel at once; it takes 64 (UDP_MAX_SEGMENTS) but no more than 65,507 bytes.
+pub const TRAIN_PACKETS_MAX: usize = 48;
+/// How long sent packets are kept to be sent again.
+pub const HISTORY_AGE_MAX: Duration = Duration::from_millis(1_500);
+/// Packets kept per layer, whatever their age.
+pub const HISTORY_PACKETS_MAX: usize = 8_192;
+/// How long a publisher stays after its last frame, so that the last losses can be repaired.
+pub const LINGER: Duration = Duration::from_millis(1_500);
+/// Sender and receiver reports.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Sender reports while lingering: the last one tells receivers what they miss at the end.
+pub const LINGER_REPORT_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A gap is first asked for after this: until then it may be mere reordering.
+pub const NACK_DELAY: Duration = Duration::from_millis(15);
+/// As [`NACK_DELAY`], for packets that a sender report tells of: it may overtake them.
+pub const TAIL_NACK_DELAY: Duration = Duration::from_millis(100);
+/// Least time between two requests for the same packet; the round trip is added.
+pub const NACK_INTERVAL: Duration = Duration::from_millis(40);
+/// How often a packet is asked for.
+pub const NACKS_MAX: u32 = 20;
+/// A packet missing for so long is lost: the MMR keeps none longer than a second.
+pub const REPAIR_DEADLINE: Duration = Duration::from_millis(1_200);
+/// Sequence numbers one packet may run ahead; a larger jump is a new start.
+pub const GAP_MAX: u64 = 2_048;
+/// Packets before the first one heard that are asked for when the stream began only just now.
+pub const START_GAP_MAX: u64 = 256;
+/// Least time between two requests for a keyframe.
+pub const PLI_INTERVAL: Duration = Duration::from_millis(500);
+/// Packet ids in one NACK.
+pub const NACK_ENTRIES_MAX: usize = 64;
+/// Packets delivered by a link that wait for their reader.
+pub const DELIVERIES_MAX: usize = 8_192;
+/// Frames and orders that wait for a link.
+pub const COMMANDS_MAX: usize = 512;
+/// Chunks that wait to be written to a TCP or TLS connection; more are dropped and counted.
+pub const WRITES_MAX: usize = 1_024;
+/// SRTCP senders an MMR may have: one per worker.
+pub const RTCP_SENDERS_MAX: usize = 256;
+
+const _: () = assert!(TRAIN_PACKETS_MAX * RTP_LEN_MAX <= 65_507);
+const _: () = assert!(RTP_LEN_MAX <= wire::limits::PACKET_LEN_MAX);
+const _: () = assert!(NACK_DELAY.as_millis() < REPAIR_DEADLINE.as_millis());
+const _: () = assert!(CONSENT_INTERVAL.as_secs() * 3 <= CONSENT_TIMEOUT.as_secs());
+const _: () = assert!(LINGER.as_millis() >= REPAIR_DEADLINE.as_millis());
+const _: () = assert!(START_GAP_MAX < GAP_MAX);

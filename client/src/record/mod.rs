@@ -1,0 +1,228 @@
+//! Records what a meeting publishes: every stream into frames, and into files if asked to.
+
+mod follow;
+mod layer;
+mod sink;
+
+use crate::link::DscpSet;
+use crate::media::Digest;
+use crate::progress::{INTERVAL, Progress, ProgressSink};
+use crate::receive::LatencyReport;
+use crate::session::Session;
+use crate::{ClientError, JoinOptions, Link, LinkReport};
+use follow::{Follower, Shared};
+use serde::Serialize;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, timeout};
+use wire::control::{Codec, ErrorCode};
+use wire::{Kind, Ssrc, StreamId, Transport};
+
+/// What to record, and where.
+#[derive(Clone, Debug)]
+pub struct RecordOptions {
+    /// Where and as whom.
+    pub join: JoinOptions,
+    /// Only streams of these kinds.
+    pub kinds: Vec<Kind>,
+    /// The highest layer wanted of each stream.
+    pub max_layer: u8,
+    /// Where files go, as PARTICIPANT-KIND.ogg or .ivf; none are written without it.
+    pub folder: Option<PathBuf>,
+}
+
+/// A participant that subscribes to every stream there is or will be.
+pub struct Recorder {
+    session: Session,
+    links: Vec<Link>,
+    shared: Arc<Shared>,
+    stop: oneshot::Sender<()>,
+    follower: JoinHandle<Result<Vec<StreamReport>, ClientError>>,
+}
+
+/// How recording went.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordReport {
+    /// Who recorded.
+    pub participant: String,
+    /// From joining to the end.
+    pub duration_ms: u64,
+    /// How often the control channel was resumed.
+    pub resumed: u32,
+    /// One per layer received.
+    pub streams: Vec<StreamReport>,
+    /// Over what.
+    pub links: Vec<LinkReport>,
+}
+
+/// How one layer arrived.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamReport {
+    /// Whose.
+    pub participant: String,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Its stream.
+    pub stream: StreamId,
+    /// From 0, lowest first.
+    pub layer: u8,
+    /// Its label.
+    pub ssrc: Ssrc,
+    /// Its codec.
+    pub codec: Codec,
+    /// How it came.
+    pub transport: Transport,
+    /// Packets.
+    pub packets: PacketReport,
+    /// Whole frames.
+    pub frames: u64,
+    /// Frames that some packets came of, but not all; they are left out of the file.
+    pub frames_incomplete: u64,
+    /// From capture to arrival, in microseconds; `None` when the publisher does not tell capture times.
+    pub latency_us: Option<LatencyReport>,
+    /// Marks seen; `None` where the system does not tell.
+    pub dscp: Option<DscpSet>,
+    /// What was written.
+    pub file: Option<PathBuf>,
+    /// Of each whole frame, in order.
+    #[serde(skip)]
+    pub digests: Vec<Digest>,
+}
+
+/// Packets of one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PacketReport {
+    /// Should have come.
+    pub expected: u64,
+    /// Came in time.
+    pub delivered: u64,
+    /// Came, but only when asked for again.
+    pub repaired: u64,
+    /// Did not come by themselves: repaired or lost.
+    pub lost_before_repair: u64,
+    /// Never came.
+    pub lost: u64,
+    /// Came more than once.
+    pub duplicates: u64,
+    /// Came with this label, but from somebody else.
+    pub unauthentic: u64,
+}
+
+impl Recorder {
+    /// Joins, binds a link per kind and subscribes to every stream from then on. Kinds that the token does not allow
+    /// are passed over.
+    ///
+    /// # Errors
+    /// Everything between name lookup and a link that no transport carries; a folder that cannot be made.
+    pub async fn join(options: RecordOptions) -> Result<Self, ClientError> {
+        let RecordOptions { join, kinds, max_layer, folder } = options;
+        if let Some(folder) = &folder {
+            std::fs::create_dir_all(folder)
+                .map_err(|cause| ClientError::Write { path: folder.clone(), cause })?;
+        }
+        let (session, events) = Session::join(join).await?;
+        let mut links = Vec::new();
+        for kind in kinds {
+            match session.connect(kind).await {
+                Ok(link) => links.push(link),
+                Err(ClientError::Refused { code: ErrorCode::NotAllowed, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let shared = Arc::new(Shared::default());
+        let (stop, stopped) = oneshot::channel();
+        let follower = Follower {
+            session: session.clone(),
+            links: links.clone(),
+            max_layer,
+            folder,
+            shared: Arc::clone(&shared),
+        };
+        let follower = tokio::spawn(follower.run(events, stopped));
+        Ok(Self { session, links, shared, stop, follower })
+    }
+
+    /// Its control channel.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The link of one kind, if there is one.
+    pub fn link(&self, kind: Kind) -> Option<Link> {
+        self.links.iter().find(|link| link.kind() == kind).cloned()
+    }
+
+    /// Streams subscribed to so far, those that ended included.
+    pub fn streams(&self) -> usize {
+        *self.shared.streams.borrow()
+    }
+
+    /// Waits until so many streams were subscribed to. False when the time is over first.
+    pub async fn wait_for_streams(&self, count: usize, patience: Duration) -> bool {
+        let mut streams = self.shared.streams.subscribe();
+        let enough = streams.wait_for(|streams| *streams >= count);
+        matches!(timeout(patience, enough).await, Ok(Ok(_)))
+    }
+
+    /// Waits until all of so many streams have ended. False when the time is over first.
+    pub async fn wait_for_ends(&self, count: usize, patience: Duration) -> bool {
+        let mut ended = self.shared.ended.subscribe();
+        let enough = ended.wait_for(|ended| *ended >= count);
+        matches!(timeout(patience, enough).await, Ok(Ok(_)))
+    }
+
+    /// Frames received so far, all streams together.
+    pub fn frames(&self) -> u64 {
+        self.shared.frames.load(Ordering::Relaxed)
+    }
+
+    /// Records until `stop`, then finishes the files and leaves.
+    ///
+    /// # Errors
+    /// When a file cannot be written or the session is lost for good.
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        total: Option<Duration>,
+        progress: &ProgressSink,
+    ) -> Result<RecordReport, ClientError> {
+        let started = Instant::now();
+        let mut tick = interval(INTERVAL);
+        let mut stop = pin!(stop);
+        let ended = loop {
+            tokio::select! {
+                () = &mut stop => break None,
+                _ = tick.tick() => progress(self.progress(started, total)),
+                ended = &mut self.follower => break Some(ended),
+            }
+        };
+        progress(self.progress(started, total));
+        // A follower that has ended already does not listen any more.
+        let _ = self.stop.send(());
+        let ended = match ended {
+            Some(ended) => ended,
+            None => self.follower.await,
+        };
+        let streams = ended.map_err(|_| ClientError::Protocol("the recorder's task failed"))??;
+        let mut links = Vec::new();
+        for link in &self.links {
+            links.push(link.report().await?);
+        }
+        let participant = self.session.welcome().participant.clone();
+        let resumed = self.shared.resumed.load(Ordering::Relaxed);
+        self.session.leave().await;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(RecordReport { participant, duration_ms, resumed, streams, links })
+    }
+
+    fn progress(&self, started: Instant, total: Option<Duration>) -> Progress {
+        let (elapsed, streams, frames) = (started.elapsed(), self.streams(), self.frames());
+        Progress { elapsed, total, streams, frames }
+    }
+}
