@@ -10,6 +10,7 @@ pub mod drops;
 pub mod ids;
 pub mod limits;
 mod meetings;
+pub mod occupancy;
 pub mod order;
 pub mod outbox;
 
@@ -17,5 +18,6 @@ pub use data::{Arrival, Counters, Router, RouterConfig, Traffic};
 pub use drops::{DropCounters, DropReason};
 pub use ids::{ConnectionId, LayerId, LinkId, MeetingId, Path, SlotId, WorkerId};
 pub use meetings::{ChannelId, Meetings, MeetingsConfig, Output, Summary};
+pub use occupancy::Occupancy;
 pub use order::{Event, LayerSpec, LinkChange, LinkSpec, NackSet, Order, PeerMessage};
 pub use outbox::{Outbox, Payload, Source, Transmit};

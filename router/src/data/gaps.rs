@@ -57,6 +57,11 @@ impl Gaps {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.fresh.len() + self.asked.len()
+    }
+
     /// When `pop` gives something next.
     pub(super) fn next_due(&self) -> Option<Stamp> {
         let due = |queue: &VecDeque<Missing>| queue.front().map(|missing| missing.due);

@@ -119,6 +119,11 @@ impl Layers {
         self.table.get_mut(index as usize)?.as_mut()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_link.len()
+    }
+
     /// The layer with this label that is published over a link.
     pub(super) fn of_link(&self, link: u32, ssrc: Ssrc) -> Option<u32> {
         self.by_link.get(&(link, ssrc)).copied()

@@ -207,6 +207,16 @@ impl Links {
         &self.ways
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_ufrag.len()
+    }
+
+    /// How many are bound.
+    pub(super) fn bound(&self) -> usize {
+        self.by_path.len()
+    }
+
     fn lose_path(&mut self, index: u32) {
         self.ways[index as usize] = Way::Unbound;
         if let Some(link) = self.at_mut(index) {

@@ -94,6 +94,11 @@ impl Lists {
         self.counts[list as usize]
     }
 
+    /// How many entries all lists have.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Some link of a list.
     pub(super) fn any(&self, list: u32) -> Option<u32> {
         self.slices(list).next().and_then(|links| links.first().copied())

@@ -38,7 +38,7 @@ mod timers;
 mod wheel;
 
 use crate::{DropCounters, DropReason, Event, LinkChange, Order, Outbox, Path, PeerMessage};
-use crate::{SlotId, WorkerId, limits};
+use crate::{Occupancy, SlotId, WorkerId, limits};
 use clock::Clock;
 use gaps::Gaps;
 use history::History;
@@ -211,6 +211,19 @@ impl Router {
     /// Drops counted here.
     pub fn drops(&self) -> &DropCounters {
         &self.tally.drops
+    }
+
+    /// How full the tables are.
+    pub fn occupancy(&self) -> Occupancy {
+        let count = |entries: usize| u32::try_from(entries).unwrap_or(u32::MAX);
+        Occupancy {
+            links: count(self.links.len()),
+            paths: count(self.links.bound()),
+            layers: count(self.layers.len()),
+            routes: count(self.routes.len()),
+            switches: count(self.switches.len()),
+            missing: count(self.gaps.len()),
+        }
     }
 
     /// Queues a message for one worker or, with `None`, all others.

@@ -58,6 +58,11 @@ impl Switches {
         Some((from, link))
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
     /// Whether a keyframe of the layer is waited for.
     pub(super) fn is_awaited(&self, to: u32) -> bool {
         self.waiting.count(to) > 0

@@ -25,7 +25,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-use crate::{Event, LayerId, LinkId, MeetingId, Order, Path, limits};
+use crate::{Event, LayerId, LinkId, MeetingId, Occupancy, Order, Path, limits};
 use links::Link;
 use participants::Participant;
 use rand_chacha::ChaCha20Rng;
@@ -252,6 +252,21 @@ impl Meetings {
             participants: self.participants.len() as u64,
             streams: self.streams.len() as u64,
             links: self.bound,
+        }
+    }
+
+    /// How full the tables are; switches as far as workers have told.
+    pub fn occupancy(&self) -> Occupancy {
+        let count = |entries: usize| u32::try_from(entries).unwrap_or(u32::MAX);
+        let waiting =
+            |who: &Participant| who.subscriptions.values().filter(|it| it.waits()).count();
+        Occupancy {
+            links: count(self.links.len()),
+            paths: self.bound.iter().sum::<u64>().try_into().unwrap_or(u32::MAX),
+            layers: count(self.layers.len()),
+            routes: self.routes,
+            switches: count(self.participants.values().map(waiting).sum()),
+            missing: 0,
         }
     }
 

@@ -170,6 +170,12 @@ impl Meetings {
     }
 }
 
+impl Subscription {
+    pub(super) fn waits(self) -> bool {
+        self.waiting.is_some()
+    }
+}
+
 impl Stream {
     fn layer(&self, index: u8) -> LayerId {
         self.layers[usize::from(index)].id
