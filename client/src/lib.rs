@@ -10,6 +10,7 @@
 //! sans-IO. It decodes and encodes no media.
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 mod clock;
 mod dial;
 mod error;
@@ -24,7 +25,9 @@ pub mod receive;
 pub mod record;
 pub mod send;
 pub mod session;
+pub mod trace;
 
+pub use bridge::{Bridge, BridgeOptions, BridgeReport, RtpInput, RtpOutput};
 pub use error::ClientError;
 pub use link::{Link, LinkReport, Rebinding};
 pub use media::Clip;
@@ -33,3 +36,4 @@ pub use progress::{Progress, ProgressSink, no_progress};
 pub use publish::{PublishOptions, PublishReport, Publisher, SentReport, Source};
 pub use record::{RecordOptions, RecordReport, Recorder, StreamReport};
 pub use session::{Events, Session, SessionEvent};
+pub use trace::{TraceReport, TraceStep, trace};

@@ -129,7 +129,11 @@ async fn open(dialer: &Dialer, transport: Transport, address: SocketAddr) -> io:
 }
 
 /// Checks until an answer comes; the caller brings the deadline.
-async fn check(mut path: Path, info: &LinkInfo, transport: Transport) -> io::Result<Bound> {
+pub(super) async fn check(
+    mut path: Path,
+    info: &LinkInfo,
+    transport: Transport,
+) -> io::Result<Bound> {
     let mut checks = Checks::new(info);
     loop {
         let request = checks.write(Instant::now());

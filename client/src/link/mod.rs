@@ -4,6 +4,7 @@ mod check;
 mod driver;
 mod dscp;
 mod establish;
+mod probe;
 mod rtcp;
 mod sniff;
 mod stream;
@@ -11,6 +12,7 @@ mod udp;
 
 pub use dscp::DscpSet;
 pub use establish::Attempt;
+pub(crate) use probe::{ProbeStep, describe_tls, probe, step};
 
 use crate::dial::Dialer;
 use crate::media::Frame;

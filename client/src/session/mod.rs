@@ -108,9 +108,19 @@ impl Session {
         let (channel, welcome) = timeout(limits::JOIN_DEADLINE, opening)
             .await
             .map_err(|_| ClientError::Timeout("the control channel"))??;
+        Ok(Self::start(channel, welcome, dialer, transport))
+    }
+
+    /// Keeps a channel that has joined.
+    pub(crate) fn start(
+        channel: Channel,
+        welcome: Welcome,
+        dialer: Dialer,
+        transport: TransportChoice,
+    ) -> (Self, Events) {
         let (commands, events) = task::start(channel, &welcome, dialer.clone());
         let shared = Arc::new(Shared { welcome, dialer, transport });
-        Ok((Self { commands, shared }, events))
+        (Self { commands, shared }, events)
     }
 
     /// Asks for a link of one kind and binds it, over the first transport that works.
