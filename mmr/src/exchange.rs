@@ -48,7 +48,8 @@ impl Waker {
 
     /// After pushing: wakes the owner if it sleeps.
     pub fn wake(&self) {
-        // Pairs with the fence of `fall_asleep`: either the owner sees what was pushed, or we see it asleep.
+        // Pairs with the fence of `fall_asleep`: either the owner sees what was pushed, or we see
+        // it asleep.
         std::sync::atomic::fence(Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::SeqCst) {
             // The only error is a full counter, which wakes as well.
@@ -65,7 +66,8 @@ impl Waker {
     /// The owner is awake again; clears the event if it was rung.
     pub fn awake(&self) {
         if !self.asleep.swap(false, Ordering::SeqCst) {
-            // EAGAIN when who rang has not come to writing yet: the next sleep then ends at once, for nothing.
+            // EAGAIN when who rang has not come to writing yet: the next sleep then ends at once,
+            // for nothing.
             let _ = self.event.read();
         }
     }
@@ -120,7 +122,8 @@ pub enum StreamArrival {
 pub struct StreamTransmit {
     /// Which.
     pub connection: ConnectionId,
-    /// Decides the connection's DSCP; the first one also tells the door that the connection was authenticated.
+    /// Decides the connection's DSCP; the first one also tells the door that the connection was
+    /// authenticated.
     pub kind: Kind,
     /// The packet.
     pub buffer: PacketBuffer,
@@ -140,7 +143,8 @@ pub enum DoorOrder {
     Stop,
 }
 
-/// A TLS connection whose client wants the control channel: the door read the ClientHello and passes it on.
+/// A TLS connection whose client wants the control channel: the door read the ClientHello and
+/// passes it on.
 pub struct ControlStream {
     /// The connection.
     pub socket: std::net::TcpStream,
@@ -180,7 +184,8 @@ pub struct WorkerPort {
     pub inbox: ArrayQueue<StreamArrival>,
     /// Wakes the worker.
     pub waker: Waker,
-    /// When the worker last finished a turn: milliseconds since [`Exchange::started`]. Health and watchdog read it.
+    /// When the worker last finished a turn: milliseconds since [`Exchange::started`]. Health and
+    /// watchdog read it.
     pub heartbeat_ms: AtomicU64,
 }
 

@@ -3,7 +3,8 @@
 use hdrhistogram::Histogram;
 use router::{DropCounters, WorkerId};
 
-/// One worker's counts since start. Made by control, filled by the worker, sent back: no sharing, no lock.
+/// One worker's counts since start. Made by control, filled by the worker, sent back: no sharing,
+/// no lock.
 #[derive(Clone, Debug)]
 pub struct WorkerReport {
     /// Whose.

@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Bytes of the longest address we use, `sockaddr_in6`.
 pub(super) const NAME_LEN_MAX: usize = size_of::<libc::sockaddr_in6>();
+/// The same, as the kernel takes it.
+#[expect(clippy::cast_possible_truncation, reason = "it is 28")]
+pub(super) const NAME_SOCKLEN_MAX: libc::socklen_t = NAME_LEN_MAX as libc::socklen_t;
 
 /// A `sockaddr_in` or `sockaddr_in6`, in the kernel's byte layout.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Messages for the kernel to send, many at a time: `mmsghdr`s and what they point to.
 //!
-//! The memory is taken once and lives as long as its network; a [`Batch`] is one filling of it, and cannot outlive
-//! the packets it points to.
+//! The memory is taken once and lives as long as its network; a [`Batch`] is one filling of it, and
+//! cannot outlive the packets it points to.
 
 use super::address::Name;
 use super::cmsg::Control;
@@ -28,7 +28,8 @@ pub(super) struct Note {
     pub(super) socket: u8,
 }
 
-/// One filling. `'p` is the borrow of the packets: while a batch exists they stay where they are, unchanged.
+/// One filling. `'p` is the borrow of the packets: while a batch exists they stay where they are,
+/// unchanged.
 pub(super) struct Batch<'p> {
     memory: &'p mut BatchMemory,
     packets: PhantomData<&'p [u8]>,
@@ -91,7 +92,8 @@ impl<'p> Batch<'p> {
         self.memory.notes.clear();
     }
 
-    /// Makes every message harmless to read: for when the kernel may still do so after the packets are gone.
+    /// Makes every message harmless to read: for when the kernel may still do so after the packets
+    /// are gone.
     pub(super) fn disarm(&mut self) {
         self.memory.headers.fill(empty_header());
     }
@@ -112,9 +114,9 @@ impl<'p> Batch<'p> {
         &self.memory.notes
     }
 
-    /// Points every filled header at its name, vector and control messages. Until the batch is next changed, the
-    /// first [`Batch::len`] headers from the answered pointer on, and all they point to, may be read; a header's own
-    /// fields may be written.
+    /// Points every filled header at its name, vector and control messages. Until the batch is next
+    /// changed, the first [`Batch::len`] headers from the answered pointer on, and all they point
+    /// to, may be read; a header's own fields may be written.
     pub(super) fn arm(&mut self) -> *mut libc::mmsghdr {
         let BatchMemory { headers, vectors, names, controls, notes } = &mut *self.memory;
         let (vectors, names) = (vectors.as_mut_ptr(), names.as_mut_ptr());
@@ -131,6 +133,7 @@ impl<'p> Batch<'p> {
 
 /// A header that points to nothing.
 pub(super) fn empty_header() -> libc::mmsghdr {
-    // SAFETY: an mmsghdr is integers and raw pointers, for which all bits zero is a value: 0 and null.
+    // SAFETY: an mmsghdr is integers and raw pointers, for which all bits zero is a value: 0 and
+    // null.
     unsafe { std::mem::zeroed() }
 }

@@ -77,8 +77,8 @@ impl Destinations {
         Ok(())
     }
 
-    /// The path refused a train: from now on packets go one by one, until the link has another path. Answers whether
-    /// that is news.
+    /// The path refused a train: from now on packets go one by one, until the link has another
+    /// path. Answers whether that is news.
     pub(super) fn refuse_trains(&mut self, link: u32) -> bool {
         match self.table.get_mut(link as usize) {
             Some(Some(destination)) => std::mem::take(&mut destination.gso),

@@ -45,7 +45,8 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Takes the memory of `slots` slots of `slot_len` bytes each, and of [`STREAM_SLOTS`] small ones.
+    /// Takes the memory of `slots` slots of `slot_len` bytes each, and of [`STREAM_SLOTS`] small
+    /// ones.
     ///
     /// # Panics
     /// More than 32,768 slots, the most a buffer ring can hold, or none.
@@ -88,7 +89,8 @@ impl Inbox {
         self.free.push(id);
     }
 
-    /// The network: returns a slot with what was heard in it. An empty datagram is no arrival but a drop.
+    /// The network: returns a slot with what was heard in it. An empty datagram is no arrival but a
+    /// drop.
     ///
     /// # Panics
     /// `heard` does not lie within the slot: the network's mistake.
@@ -113,8 +115,9 @@ impl Inbox {
         self.put_back(slot);
     }
 
-    /// Copies a packet of a TCP or TLS link in, so that it can be sent on like any other. `None` when this turn
-    /// took in [`STREAM_SLOTS`] already, or the packet is longer than `PACKET_LEN_MAX` or empty.
+    /// Copies a packet of a TCP or TLS link in, so that it can be sent on like any other. `None`
+    /// when this turn took in [`STREAM_SLOTS`] already, or the packet is longer than
+    /// `PACKET_LEN_MAX` or empty.
     pub fn adopt(&mut self, path: Path, packet: &[u8], at: Instant) -> Option<usize> {
         let len = u16::try_from(packet.len()).ok().filter(|&len| len > 0)?;
         let id = *self.stream_free.last()?;
@@ -158,7 +161,8 @@ impl Inbox {
         self.heard_at[usize::from(slot.0)]
     }
 
-    /// The bytes of a payload: in a slot of this turn, or in `arena`. `None` when it does not lie there.
+    /// The bytes of a payload: in a slot of this turn, or in `arena`. `None` when it does not lie
+    /// there.
     pub fn payload<'a>(&'a self, payload: &Payload, arena: &'a [u8]) -> Option<&'a [u8]> {
         match payload.source {
             router::Source::Slot(slot) => self.bytes_at(slot, payload.offset, payload.len),

@@ -1,8 +1,9 @@
-//! How datagrams come in and leave: one trait, with the backends [`uring`] and [`poll`], and a [`simulated`] network
-//! for tests. All pass the same conformance suite (`mmr/tests/conformance.rs`).
+//! How datagrams come in and leave: one trait, with the backends [`uring`] and [`poll`], and a
+//! [`simulated`] network for tests. All pass the same conformance suite
+//! (`mmr/tests/conformance.rs`).
 //!
-//! This folder and `packet` are where the daemon's unsafe code is: the kernel reads and writes memory behind the
-//! compiler's back here, and nowhere else.
+//! This folder and `packet` are where the daemon's unsafe code is: the kernel reads and writes
+//! memory behind the compiler's back here, and nowhere else.
 
 mod address;
 mod batch;
@@ -29,18 +30,21 @@ use wire::mark::Marks;
 
 /// A worker's way to its datagrams. Nothing here allocates after start.
 pub trait Network {
-    /// Gives the last turn's slots back, then waits until something arrives, the waker rings or `deadline` passes, and
-    /// delivers what there is. Does not wait when `deadline` has passed. Answers the time of arrival: the turn's now.
+    /// Gives the last turn's slots back, then waits until something arrives, the waker rings or
+    /// `deadline` passes, and delivers what there is. Does not wait when `deadline` has passed.
+    /// Answers the time of arrival: the turn's now.
     ///
     /// # Errors
     /// The backend is broken; the worker ends.
     fn receive(&mut self, deadline: Instant, inbox: &mut Inbox) -> io::Result<Instant>;
 
-    /// Sends the outbox's datagrams, in its order, without waiting; what the kernel refuses is counted in `drops`.
-    /// The payloads lie in `inbox` and in the outbox; nothing refers to them any more when this returns.
+    /// Sends the outbox's datagrams, in its order, without waiting; what the kernel refuses is
+    /// counted in `drops`. The payloads lie in `inbox` and in the outbox; nothing refers to them
+    /// any more when this returns.
     fn transmit(&mut self, outbox: &Outbox, inbox: &Inbox, drops: &mut DropCounters);
 
-    /// Takes note of where a link's packets go, or of new marks, for all that is transmitted from now on.
+    /// Takes note of where a link's packets go, or of new marks, for all that is transmitted from
+    /// now on.
     ///
     /// # Errors
     /// The change does not fit this network: a mistake of whoever made it.
@@ -113,8 +117,8 @@ pub struct Chosen {
     pub fallback: Option<String>,
 }
 
-/// Settles the choice; `Auto` and `Uring` try io_uring with real datagrams over loopback. Takes a few milliseconds;
-/// call it once, at start.
+/// Settles the choice; `Auto` and `Uring` try io_uring with real datagrams over loopback. Takes a
+/// few milliseconds; call it once, at start.
 ///
 /// # Errors
 /// `Uring` was asked for and does not work here.

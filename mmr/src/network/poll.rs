@@ -1,9 +1,9 @@
 //! The backend for hosts where io_uring is forbidden: epoll (mio), recvmmsg and sendmmsg.
 //!
-//! recvmmsg and sendmmsg are called through libc: nix's wrappers give all messages of a call the same control
-//! messages, and borrow their buffers for longer than a turn has them.
+//! recvmmsg and sendmmsg are called through libc: nix's wrappers give all messages of a call the
+//! same control messages, and borrow their buffers for longer than a turn has them.
 
-use super::address::{NAME_LEN_MAX, Name};
+use super::address::{NAME_LEN_MAX, NAME_SOCKLEN_MAX, Name};
 use super::batch::{Batch, empty_header};
 use super::cmsg::RECEIVE_LEN_MAX;
 use super::destinations::Destinations;
@@ -29,7 +29,8 @@ const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 pub struct PollNetwork {
     poll: mio::Poll,
     events: Events,
-    /// By socket: whether it may have more. epoll tells only of what is new, so this is kept until EAGAIN.
+    /// By socket: whether it may have more. epoll tells only of what is new, so this is kept until
+    /// EAGAIN.
     ready: Box<[bool]>,
     /// The socket to be read first, so that a busy one cannot take all slots turn after turn.
     first: usize,
@@ -200,7 +201,7 @@ impl Receiver {
             let header = &mut self.headers[i].msg_hdr;
             // The bytes are the first field of names and control rooms.
             header.msg_name = names.wrapping_add(i).cast();
-            header.msg_namelen = NAME_LEN_MAX as _;
+            header.msg_namelen = NAME_SOCKLEN_MAX;
             header.msg_iov = vectors.wrapping_add(i);
             header.msg_iovlen = 1;
             header.msg_control = controls.wrapping_add(i).cast();
@@ -209,12 +210,14 @@ impl Receiver {
         }
         let armed = u32::try_from(self.slots.len()).expect("at most RECEIVE_MAX");
         let (headers, fd) = (self.headers.as_mut_ptr(), fd.as_raw_fd());
-        // SAFETY: the loop above pointed one header for each slot at its vector, name and control room, with their
-        // true lengths, and each vector at its slot. `self` owns all of these, in boxes that do not move, and is
-        // borrowed mutably; the kernel keeps no pointer beyond the call.
+        // SAFETY: the loop above pointed one header for each slot at its vector, name and control
+        // room, with their true lengths, and each vector at its slot. `self` owns all of these, in
+        // boxes that do not move, and is borrowed mutably; the kernel keeps no pointer beyond the
+        // call.
         let heard =
             unsafe { libc::recvmmsg(fd, headers, armed, libc::MSG_DONTWAIT, std::ptr::null_mut()) };
-        // Negative: EAGAIN, or an error of the socket that is told once and says nothing about its queue.
+        // Negative: EAGAIN, or an error of the socket that is told once and says nothing about its
+        // queue.
         usize::try_from(heard).unwrap_or(0)
     }
 }
@@ -225,15 +228,17 @@ impl Flush for Sockets {
         let notes = batch.notes();
         let mut sent = 0;
         while sent < notes.len() {
-            // sendmmsg has one socket a call: as many messages as follow each other on the same one.
+            // sendmmsg has one socket a call: as many messages as follow each other on the same
+            // one.
             let socket = notes[sent].socket;
             let run = notes[sent..].iter().take_while(|note| note.socket == socket).count();
             let run = u32::try_from(run).expect("at most BATCH_MAX");
             let fd = self.0[usize::from(socket)].as_raw_fd();
             // SAFETY: `sent` is below the batch's length, so this is within its headers.
             let first = unsafe { headers.add(sent) };
-            // SAFETY: `arm` answered headers that may be read with all they point to, and the batch has not been
-            // changed since; `run` of them follow `first`; the kernel keeps no pointer beyond the call.
+            // SAFETY: `arm` answered headers that may be read with all they point to, and the batch
+            // has not been changed since; `run` of them follow `first`; the kernel keeps no pointer
+            // beyond the call.
             let count = unsafe { libc::sendmmsg(fd, first, run, SEND_FLAGS) };
             if count > 0 {
                 sent += usize::try_from(count).expect("positive");

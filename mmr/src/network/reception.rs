@@ -1,4 +1,5 @@
-//! From what the kernel says about a datagram to [`Heard`]: the same for every backend with real sockets.
+//! From what the kernel says about a datagram to [`Heard`]: the same for every backend with real
+//! sockets.
 
 use super::inbox::Heard;
 use super::{address, cmsg};

@@ -1,5 +1,5 @@
-//! From an outbox to batches for the kernel, and from its refusals to drop reasons: the same for every backend with
-//! real sockets.
+//! From an outbox to batches for the kernel, and from its refusals to drop reasons: the same for
+//! every backend with real sockets.
 
 use super::batch::{BATCH_MAX, Batch, BatchMemory, Note};
 use super::destinations::Destinations;
@@ -22,8 +22,8 @@ pub(super) struct Failure {
 
 /// What backends do differently.
 pub(super) trait Flush {
-    /// Hands every message to the kernel without waiting, and notes each that it refused. When this returns the
-    /// kernel reads nothing of the batch any more. `failures` has room for all.
+    /// Hands every message to the kernel without waiting, and notes each that it refused. When this
+    /// returns the kernel reads nothing of the batch any more. `failures` has room for all.
     fn flush(&mut self, batch: &mut Batch<'_>, failures: &mut Vec<Failure>);
 }
 
@@ -158,8 +158,8 @@ impl<F: Flush> Sending<'_, '_, F> {
         let Note { transmit, .. } = self.batch.note(failure.index);
         let packets = u64::from(transmit.payload.packets());
         match failure.errno {
-            // A device or a path cannot take trains: EIO without checksum offload; EINVAL, since Linux 6.14 EMSGSIZE,
-            // for packets above the MTU.
+            // A device or a path cannot take trains: EIO without checksum offload; EINVAL, since
+            // Linux 6.14 EMSGSIZE, for packets above the MTU.
             libc::EIO | libc::EINVAL | libc::EMSGSIZE if packets > 1 => {
                 *self.gso_refused += u64::from(self.destinations.refuse_trains(transmit.link));
                 self.refused.push(transmit);

@@ -1,5 +1,5 @@
-//! A network without a kernel, for tests: what arrives is put in by hand, what is sent is kept to be looked at, and
-//! time passes only by waiting.
+//! A network without a kernel, for tests: what arrives is put in by hand, what is sent is kept to
+//! be looked at, and time passes only by waiting.
 
 use super::destinations::Destinations;
 use super::inbox::{Heard, Inbox};
@@ -43,7 +43,8 @@ struct Arriving {
 }
 
 impl SimulatedNetwork {
-    /// Its clock starts at `now`; `sockets` are the addresses of its sockets; it looks at `waker` as others do.
+    /// Its clock starts at `now`; `sockets` are the addresses of its sockets; it looks at `waker`
+    /// as others do.
     pub fn new(
         now: Instant,
         sockets: &[SocketAddr],

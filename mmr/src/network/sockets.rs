@@ -12,7 +12,8 @@ pub struct SocketOptions {
     pub receive_buffer_bytes: usize,
     /// SO_SNDBUF, likewise.
     pub send_buffer_bytes: usize,
-    /// Ask the kernel when it heard each packet; a little dearer, latency then counts the socket's queue too.
+    /// Ask the kernel when it heard each packet; a little dearer, latency then counts the socket's
+    /// queue too.
     pub timestamps: bool,
 }
 
@@ -55,8 +56,9 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// Opens all sockets of all workers before any worker starts, so that a busy port is told at once and the kernel's
-/// spread of flows over workers never changes while traffic flows. Port 0: the kernel picks, all workers share it.
+/// Opens all sockets of all workers before any worker starts, so that a busy port is told at once
+/// and the kernel's spread of flows over workers never changes while traffic flows. Port 0: the
+/// kernel picks, all workers share it.
 ///
 /// # Errors
 /// The first address that could not be bound.
@@ -96,7 +98,8 @@ impl Listening {
     }
 
     fn set_up(&mut self, socket: &Socket, options: &SocketOptions) -> io::Result<()> {
-        // Forced sizes need CAP_NET_ADMIN; plain ones are cut down to the host's maximum without an error.
+        // Forced sizes need CAP_NET_ADMIN; plain ones are cut down to the host's maximum without an
+        // error.
         let (receive, send) = (options.receive_buffer_bytes, options.send_buffer_bytes);
         if setsockopt(socket, sockopt::RcvBufForce, &receive).is_err() {
             socket.set_recv_buffer_size(receive)?;
@@ -122,8 +125,8 @@ impl BufferSize {
     }
 }
 
-/// The first socket binds alone, and shares its port only then: so a port another process has is busy even if that
-/// process would share it, and port 0 never lands on a port that others share.
+/// The first socket binds alone, and shares its port only then: so a port another process has is
+/// busy even if that process would share it, and port 0 never lands on a port that others share.
 fn bind_first(address: SocketAddr) -> io::Result<Socket> {
     let socket = new_socket(address)?;
     socket.bind(&address.into())?;

@@ -1,18 +1,20 @@
 //! Receive buffers: each has one owner at any time, and the type says who.
 //!
-//! A [`Slot`] is owned memory. Whoever holds the value may read and write it; a network that lends a slot to the
-//! kernel keeps the value's parts to itself until the kernel has given them back. Nothing here is shared or counted.
+//! A [`Slot`] is owned memory. Whoever holds the value may read and write it; a network that lends
+//! a slot to the kernel keeps the value's parts to itself until the kernel has given them back.
+//! Nothing here is shared or counted.
 
 use router::SlotId;
 
-/// What io_uring writes in front of a datagram (its header, the sender's address, control messages), rounded up.
+/// What io_uring writes in front of a datagram (its header, the sender's address, control
+/// messages), rounded up.
 pub const HEADROOM: usize = 512;
-/// Size of a slot in bytes: any UDP datagram, and any train GRO makes of them (65,535 bytes at most), fits behind
-/// the headroom, so that the kernel never has to truncate.
+/// Size of a slot in bytes: any UDP datagram, and any train GRO makes of them (65,535 bytes at
+/// most), fits behind the headroom, so that the kernel never has to truncate.
 pub const SLOT_LEN: usize = 65_536 + HEADROOM;
-/// Slots of a worker. A turn takes in at most so many datagrams or trains; what comes meanwhile waits in the socket's
-/// buffer. They are 64.5 MiB of address space; memory stands behind the pages that were ever written, which are one or
-/// two a slot unless long trains come.
+/// Slots of a worker. A turn takes in at most so many datagrams or trains; what comes meanwhile
+/// waits in the socket's buffer. They are 64.5 MiB of address space; memory stands behind the pages
+/// that were ever written, which are one or two a slot unless long trains come.
 pub const SLOTS: u16 = 1_024;
 
 /// A receive buffer, owned.

@@ -1,7 +1,7 @@
 //! A worker: one thread, one core, one network, one copy of the routes.
 //!
-//! [`start`] runs [`Worker::turn`] on a thread of its own until it is told to stop. Nothing but the queues of
-//! [`crate::exchange`] leads in or out.
+//! [`start`] runs [`Worker::turn`] on a thread of its own until it is told to stop. Nothing but the
+//! queues of [`crate::exchange`] leads in or out.
 
 mod exchanges;
 mod statistics;
@@ -77,7 +77,8 @@ impl WorkerHandle {
     pub fn pinned(&self) -> bool {
         self.pinned
     }
-    /// Whether it has ended: after [`crate::exchange::WorkerOrder::Stop`], or because its network failed.
+    /// Whether it has ended: after [`crate::exchange::WorkerOrder::Stop`], or because its network
+    /// failed.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }

@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes of own packets (STUN answers, RTCP, retransmissions) a worker can queue before it must transmit: the
-/// retransmissions of a second's worth of video to one link.
+/// Bytes of own packets (STUN answers, RTCP, retransmissions) a worker can queue before it must
+/// transmit: the retransmissions of a second's worth of video to one link.
 const ARENA_LEN: usize = 4 << 20;
 /// Longest sleep: how often an idle worker shows that it is alive.
 pub(super) const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -37,7 +37,8 @@ pub struct Worker<N> {
 }
 
 impl<N: Network> Worker<N> {
-    /// Takes all the memory its turns need. The network must be of `inbox`'s slots and of the exchange's waker.
+    /// Takes all the memory its turns need. The network must be of `inbox`'s slots and of the
+    /// exchange's waker.
     pub fn new(
         backend: Backend,
         network: N,
@@ -57,7 +58,8 @@ impl<N: Network> Worker<N> {
         }
     }
 
-    /// One turn: receive, take orders, route, tick, transmit. Allocates nothing, takes no lock, logs nothing.
+    /// One turn: receive, take orders, route, tick, transmit. Allocates nothing, takes no lock,
+    /// logs nothing.
     ///
     /// # Errors
     /// The network is broken.
@@ -80,7 +82,8 @@ impl<N: Network> Worker<N> {
         Ok(flow)
     }
 
-    /// How long to wait for packets: not at all while a queue has something, else until the router has work to do.
+    /// How long to wait for packets: not at all while a queue has something, else until the router
+    /// has work to do.
     fn sleep_until(&self) -> Instant {
         let port = self.port();
         port.waker.fall_asleep();
@@ -116,7 +119,8 @@ impl<N: Network> Worker<N> {
         }
     }
 
-    /// Sends all that is queued, datagrams to the kernel and the rest to the door; answers when that was done.
+    /// Sends all that is queued, datagrams to the kernel and the rest to the door; answers when
+    /// that was done.
     fn transmit(&mut self) -> Instant {
         while let Some(change) = self.router.poll_change() {
             let applied = self.network.apply(change);

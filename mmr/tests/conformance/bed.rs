@@ -275,9 +275,11 @@ impl Bed {
     }
 }
 
-/// `len` bytes that tell a packet from others: its number, then bytes that differ from place to place.
+/// `len` bytes that tell a packet from others: its number, then bytes that differ from place to
+/// place.
 pub(crate) fn packet(number: usize, len: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..len).map(|i| ((i * 7 + number) % 251) as u8).collect();
+    let mut bytes: Vec<u8> =
+        (0..len).map(|i| u8::try_from((i * 7 + number) % 251).unwrap()).collect();
     let head = u32::try_from(number).unwrap().to_be_bytes();
     let head_len = head.len().min(len);
     bytes[..head_len].copy_from_slice(&head[..head_len]);

@@ -1,5 +1,5 @@
-//! What the kernel refuses: a full send buffer, trains a path cannot take. Loopback as it is never does, so the real
-//! networks run in a network namespace of their own here.
+//! What the kernel refuses: a full send buffer, trains a path cannot take. Loopback as it is never
+//! does, so the real networks run in a network namespace of their own here.
 
 use crate::bed::{Bed, Family, Options, Which, packet, train};
 use mmr::network::sockets::SocketOptions;

@@ -132,7 +132,8 @@ fn packets_of_streams_are_adopted_beside_datagrams(
 fn the_kernel_says_when_it_heard_a_packet(#[values(Which::Uring, Which::Poll)] which: Which) {
     let sockets = SocketOptions { timestamps: true, ..SocketOptions::default() };
     let mut bed = Bed::with(which, Family::V6, Options { sockets, ..Options::default() });
-    // A packet is not stamped before the kernel has come to switch stamping on, a moment after it was asked to.
+    // A packet is not stamped before the kernel has come to switch stamping on, a moment after it
+    // was asked to.
     let stamped = (0..1_000).any(|_| {
         let before = Instant::now();
         bed.arrive(&packet(0, 100));

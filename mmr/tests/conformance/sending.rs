@@ -1,6 +1,6 @@
 //! What leaves.
 
-use crate::bed::{Bed, Family, LINKS, Options, Which, packet, train};
+use crate::bed::{Bed, Family, LINKS, Which, packet, train};
 use mmr::network::LinkError;
 use router::{ConnectionId, DropReason, LinkChange, Path};
 use rstest::rstest;

@@ -1,12 +1,13 @@
-//! The ring of provided buffers (io_uring_setup_buf_ring(3)): slots lent to the kernel to receive into.
+//! The ring of provided buffers (io_uring_setup_buf_ring(3)): slots lent to the kernel to receive
+//! into.
 //!
 //! ```text
 //!             provide                    a completion names the buffer
 //!   Slot ──▶ lent[id] + entry at tail ──▶ the kernel writes ──▶ take(id) ──▶ Slot
 //!
-//!   entries:  ┌────┬────┬────┬────┬────┬────┬────┬────┐   `tail` counts what was ever provided; its low bits are
-//!             │ 5  │ 6  │    │    │ 1  │ 2  │ 3  │ 4  │   the place of the next. The kernel takes from the other end.
-//!             └────┴────┴────┴────┴────┴────┴────┴────┘
+//!   entries:  ┌────┬────┬────┬────┬────┬────┬────┬────┐   `tail` counts what was ever provided; its
+//!             │ 5  │ 6  │    │    │ 1  │ 2  │ 3  │ 4  │   low bits are the place of the next. The
+//!             └────┴────┴────┴────┴────┴────┴────┴────┘   kernel takes from the other end.
 //! ```
 
 use super::ring::Ring;
@@ -23,15 +24,16 @@ pub(super) const GROUP: u16 = 0;
 /// The kernel wants the entries on a page of their own.
 const PAGE: usize = 4_096;
 
-/// Buffers with the kernel. Once registered it must not be dropped before the kernel has let go of it; its owner leaks
-/// it if the kernel will not.
+/// Buffers with the kernel. Once registered it must not be dropped before the kernel has let go of
+/// it; its owner leaks it if the kernel will not.
 pub(super) struct BufferRing {
     /// `mask + 1` entries, read by the kernel, written only here.
     entries: NonNull<BufRingEntry>,
     layout: Layout,
     mask: u16,
     tail: u16,
-    /// By slot number: the memory of a lent slot, from `Box::into_raw`. The kernel may write to it at any time.
+    /// By slot number: the memory of a lent slot, from `Box::into_raw`. The kernel may write to it
+    /// at any time.
     lent: Box<[Option<NonNull<[u8]>>]>,
 }
 
@@ -59,8 +61,8 @@ impl BufferRing {
     pub(super) unsafe fn register(&self, ring: &Ring) -> io::Result<()> {
         let address = self.entries.as_ptr().expose_provenance() as u64;
         let (submitter, count) = (ring.submitter(), self.mask + 1);
-        // SAFETY: the entries are allocated, as many as said, and stay so until `self` is dropped, which says the
-        // caller is after the group was unregistered.
+        // SAFETY: the entries are allocated, as many as said, and stay so until `self` is dropped,
+        // which says the caller is after the group was unregistered.
         unsafe { submitter.register_buf_ring_with_flags(address, count, GROUP, 0) }
     }
 
@@ -80,8 +82,9 @@ impl BufferRing {
         let place = &mut self.lent[usize::from(id.0)];
         assert!(place.is_none(), "two slots of the same number");
         *place = Some(memory);
-        // SAFETY: masked, the offset is below the number of entries. The kernel reads only entries before the tail
-        // it was told; as no more slots are lent than there are entries, this one is not among them.
+        // SAFETY: masked, the offset is below the number of entries. The kernel reads only entries
+        // before the tail it was told; as no more slots are lent than there are entries, this one
+        // is not among them.
         let entry = unsafe { self.entries.add(usize::from(self.tail & self.mask)).as_mut() };
         entry.set_addr(memory.cast::<u8>().as_ptr().expose_provenance() as u64);
         entry.set_len(len);
@@ -93,7 +96,8 @@ impl BufferRing {
     pub(super) fn publish(&mut self) {
         // SAFETY: `entries` points to the first entry, which is initialized.
         let tail = unsafe { BufRingEntry::tail(self.entries.as_ptr()) };
-        // SAFETY: the tail lies in memory of ours, aligned to 2 bytes; no one but us writes it, and we do only here.
+        // SAFETY: the tail lies in memory of ours, aligned to 2 bytes; no one but us writes it, and
+        // we do only here.
         let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }
@@ -101,11 +105,12 @@ impl BufferRing {
     /// Takes a lent slot back.
     ///
     /// # Safety
-    /// A completion of this ring named the buffer since it was provided: the kernel is done with it.
+    /// A completion of this ring named the buffer since it was provided: the kernel is done with
+    /// it.
     pub(super) unsafe fn take(&mut self, id: u16) -> Option<Slot> {
         let memory = self.lent.get_mut(usize::from(id))?.take()?;
-        // SAFETY: the pointer is from a leaked box and was taken out of `lent`, so it becomes a box once; the kernel
-        // does not write to it any more, says the caller.
+        // SAFETY: the pointer is from a leaked box and was taken out of `lent`, so it becomes a box
+        // once; the kernel does not write to it any more, says the caller.
         let memory = unsafe { Box::from_raw(memory.as_ptr()) };
         Some(Slot::from_parts(SlotId(id), memory))
     }
@@ -114,10 +119,12 @@ impl BufferRing {
 impl Drop for BufferRing {
     fn drop(&mut self) {
         for memory in self.lent.iter_mut().filter_map(Option::take) {
-            // SAFETY: from a leaked box, taken out of `lent`; the kernel has let go of it, or never knew of it (`register`).
+            // SAFETY: from a leaked box, taken out of `lent`; the kernel has let go of it, or never
+            // knew of it (`register`).
             drop(unsafe { Box::from_raw(memory.as_ptr()) });
         }
-        // SAFETY: allocated in `new` with this layout; the kernel has let go of it, or never knew of it (`register`).
+        // SAFETY: allocated in `new` with this layout; the kernel has let go of it, or never knew
+        // of it (`register`).
         unsafe { dealloc(self.entries.as_ptr().cast(), self.layout) };
     }
 }

@@ -3,7 +3,7 @@
 use super::buffers::{BufferRing, GROUP};
 use super::ring::Ring;
 use crate::network::NetworkConfig;
-use crate::network::address::NAME_LEN_MAX;
+use crate::network::address::{NAME_LEN_MAX, NAME_SOCKLEN_MAX};
 use crate::network::batch::{Batch, empty_header};
 use crate::network::cmsg::RECEIVE_LEN_MAX;
 use crate::network::inbox::Inbox;
@@ -21,12 +21,14 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
-/// What an operation was, in the upper half of its user data; the lower half is a socket's or a message's number.
+/// What an operation was, in the upper half of its user data; the lower half is a socket's or a
+/// message's number.
 const RECEIVE: u32 = 1;
 const SEND: u32 = 2;
 const WAKE: u32 = 3;
 
-/// Where a datagram begins in its slot: behind the ring's header, the sender's name and the control messages.
+/// Where a datagram begins in its slot: behind the ring's header, the sender's name and the control
+/// messages.
 const PAYLOAD_OFFSET: usize = 16 + NAME_LEN_MAX + RECEIVE_LEN_MAX;
 const _: () = assert!(PAYLOAD_OFFSET <= HEADROOM);
 
@@ -46,7 +48,8 @@ pub(super) struct Engine {
     heard: Vec<cqueue::Entry>,
     /// Times a reception ended because no slot was left.
     pub(super) overflows: u64,
-    /// The kernel did not take a submission: entries are left in the queue that must never reach it.
+    /// The kernel did not take a submission: entries are left in the queue that must never reach
+    /// it.
     broken: bool,
     /// Known to the ring by index: sockets, then the waker.
     _files: (Vec<UdpSocket>, OwnedFd),
@@ -59,10 +62,11 @@ impl Engine {
         let files = sockets.iter().map(AsRawFd::as_raw_fd).chain([waker.as_raw_fd()]);
         ring.register_files(&files.collect::<Vec<_>>())?;
         let mut layout = Box::new(empty_header().msg_hdr);
-        layout.msg_namelen = NAME_LEN_MAX as _;
+        layout.msg_namelen = NAME_SOCKLEN_MAX;
         layout.msg_controllen = RECEIVE_LEN_MAX as _;
         let buffers = BufferRing::new(slots);
-        // SAFETY: `drop` below drops the buffers only when they are unregistered, and nothing fails until then.
+        // SAFETY: `drop` below drops the buffers only when they are unregistered, and nothing fails
+        // until then.
         unsafe { buffers.register(&ring) }?;
         Ok(Self {
             ring,
@@ -121,8 +125,9 @@ impl Engine {
             let entry = opcode::RecvMsgMulti::new(Fixed(socket), &raw const *self.layout, GROUP)
                 .build()
                 .user_data(user_data(RECEIVE, socket));
-            // SAFETY: the layout is boxed, and owned by `self` as the ring is; its name and vector are null. The
-            // slots received into are the buffer ring's, which outlives all operations.
+            // SAFETY: the layout is boxed, and owned by `self` as the ring is; its name and vector
+            // are null. The slots received into are the buffer ring's, which outlives all
+            // operations.
             unsafe { self.ring.push(&entry) }?;
             *armed = true;
         }
@@ -139,7 +144,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes all completions: of receptions into `heard`, of sends, which are all refusals, into `failures`.
+    /// Takes all completions: of receptions into `heard`, of sends, which are all refusals, into
+    /// `failures`.
     fn collect(&mut self, failures: &mut Vec<Failure>) {
         for completion in self.ring.completions() {
             let (what, which) = what(completion.user_data());
@@ -171,8 +177,8 @@ impl Engine {
         self.armed[socket as usize] &= more(completion.flags());
         self.overflows += u64::from(completion.result() == -libc::ENOBUFS);
         let Some(buffer) = buffer_select(completion.flags()) else { return };
-        // SAFETY: the completion, of this ring, names the buffer. It is looked at once, before the slot is next
-        // provided: that happens only to slots in the inbox.
+        // SAFETY: the completion, of this ring, names the buffer. It is looked at once, before the
+        // slot is next provided: that happens only to slots in the inbox.
         let slot = unsafe { self.buffers.take(buffer) };
         let slot = slot.expect("the kernel names only buffers it was lent");
         if completion.result() < 0 {
@@ -210,8 +216,8 @@ impl Flush for Engine {
         self.collect(failures);
         if sent.is_err() {
             self.broken = true;
-            // The queue holds entries that point to the headers, and is never submitted again; but should the kernel
-            // come by them all the same, it finds nothing there.
+            // The queue holds entries that point to the headers, and is never submitted again; but
+            // should the kernel come by them all the same, it finds nothing there.
             batch.disarm();
             failures.clear();
             let all = (0..batch.len()).map(|index| Failure { index, errno: libc::EIO });
@@ -232,9 +238,10 @@ impl Engine {
                 .build()
                 .flags(Flags::SKIP_SUCCESS)
                 .user_data(user_data(SEND, index));
-            // SAFETY: `arm` answered headers that may be read with all they point to until the batch changes, which it
-            // does not before `flush` is over. When the submission below succeeds, the kernel has carried the send
-            // out or refused it (MSG_DONTWAIT). When it fails, the queue is never submitted again.
+            // SAFETY: `arm` answered headers that may be read with all they point to until the
+            // batch changes, which it does not before `flush` is over. When the submission below
+            // succeeds, the kernel has carried the send out or refused it (MSG_DONTWAIT). When it
+            // fails, the queue is never submitted again.
             unsafe { self.ring.push(&entry) }?;
         }
         self.ring.submit()
@@ -248,7 +255,8 @@ impl Drop for Engine {
             // SAFETY: dropped here, once, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.buffers) };
         }
-        // Else the kernel may still write to the buffers: leaked memory is better than freed memory.
+        // Else the kernel may still write to the buffers: leaked memory is better than freed
+        // memory.
     }
 }
 

@@ -1,14 +1,16 @@
-//! The io_uring backend: multishot receive into a buffer ring, batched sends, one wait for everything.
+//! The io_uring backend: multishot receive into a buffer ring, batched sends, one wait for
+//! everything.
 //!
 //! ```text
-//!   receive   slots of the last turn ─▶ buffer ring     one io_uring_enter: arms, waits, runs put-off work
+//!   receive   slots of the last turn ─▶ buffer ring ─▶ io_uring_enter: arms, waits, runs put-off work
 //!             completions ─▶ inbox
-//!   transmit  outbox ─▶ batch ─▶ entries                 one io_uring_enter; more only beyond 1,024 messages
+//!   transmit  outbox ─▶ batch ─▶ entries ─▶ io_uring_enter, once for every 1,024 messages
 //!             refusals ─▶ drop reasons
 //! ```
 //!
-//! Sends carry MSG_DONTWAIT, so the kernel carries each out, or refuses it, while it takes it from the queue; those
-//! that succeed post no completion. Nothing of a send is left with the kernel when a submission returns.
+//! Sends carry MSG_DONTWAIT, so the kernel carries each out, or refuses it, while it takes it from
+//! the queue; those that succeed post no completion. Nothing of a send is left with the kernel when
+//! a submission returns.
 
 mod buffers;
 mod engine;
@@ -36,8 +38,8 @@ pub struct UringNetwork {
 }
 
 impl UringNetwork {
-    /// Sets everything up for the calling thread, which alone may use it; takes all memory. `slots` is how many
-    /// datagram slots the inbox has.
+    /// Sets everything up for the calling thread, which alone may use it; takes all memory. `slots`
+    /// is how many datagram slots the inbox has.
     ///
     /// # Errors
     /// io_uring is forbidden or too old here, or a socket has no address.

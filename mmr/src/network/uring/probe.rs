@@ -1,4 +1,5 @@
-//! Whether io_uring does here what the backend needs: tried out, not guessed from the kernel's version.
+//! Whether io_uring does here what the backend needs: tried out, not guessed from the kernel's
+//! version.
 
 use super::UringNetwork;
 use crate::network::inbox::Inbox;
@@ -17,8 +18,8 @@ use wire::mark::Marks;
 pub enum ProbeError {
     /// A seccomp profile or a sysctl stands before it.
     #[error(
-        "io_uring is forbidden here ({0}): allow io_uring_setup, io_uring_enter and io_uring_register in the \
-         container's seccomp profile, and set kernel.io_uring_disabled = 0"
+        "io_uring is forbidden here ({0}): allow io_uring_setup, io_uring_enter and \
+         io_uring_register in the container's seccomp profile, and set kernel.io_uring_disabled = 0"
     )]
     Forbidden(io::Error),
     /// The kernel does not have all of it.

@@ -13,8 +13,8 @@ const SUBMISSIONS: u32 = 2_048;
 /// Completion entries: one for each slot the kernel may fill, and errors of a batch of sends.
 const COMPLETIONS: u32 = 8_192;
 
-/// The ring. Its parts borrow the boxed `IoUring` behind `instance`: the crate remembers a registered descriptor only
-/// in a `Submitter`, so that has to live as long as the ring.
+/// The ring. Its parts borrow the boxed `IoUring` behind `instance`: the crate remembers a
+/// registered descriptor only in a `Submitter`, so that has to live as long as the ring.
 pub(super) struct Ring {
     /// Dropped before `instance`, in `Drop`.
     parts: ManuallyDrop<Parts>,
@@ -42,12 +42,14 @@ impl Ring {
             ring => ring?,
         };
         let instance = Box::into_raw(Box::new(ring));
-        // SAFETY: `instance` is a box's pointer, valid until `Drop` makes it a box again; until then nothing but the
-        // parts made here touches what it points to, so the mutable borrow is the only one.
+        // SAFETY: `instance` is a box's pointer, valid until `Drop` makes it a box again; until
+        // then nothing but the parts made here touches what it points to, so the mutable borrow is
+        // the only one.
         let (submitter, submissions, completions) = unsafe { &mut *instance }.split();
         let parts = ManuallyDrop::new(Parts { submitter, submissions, completions });
         let mut ring = Self { parts, instance };
-        // Saves a look-up of the descriptor at each system call (Linux 5.18); without it all works as well.
+        // Saves a look-up of the descriptor at each system call (Linux 5.18); without it all works
+        // as well.
         let _ = ring.parts.submitter.register_ring_fd();
         Ok(ring)
     }
@@ -71,8 +73,8 @@ impl Ring {
     /// Queues an operation; submits what is queued when there is no room.
     ///
     /// # Safety
-    /// Everything the entry points to stays valid until the kernel has completed it, or until the ring is dropped
-    /// while the entry was never submitted.
+    /// Everything the entry points to stays valid until the kernel has completed it, or until the
+    /// ring is dropped while the entry was never submitted.
     pub(super) unsafe fn push(&mut self, entry: &Entry) -> io::Result<()> {
         // SAFETY: what the entry points to is valid long enough, says the caller.
         while unsafe { self.parts.submissions.push(entry) }.is_err() {
@@ -81,8 +83,8 @@ impl Ring {
         Ok(())
     }
 
-    /// Hands everything queued to the kernel, which has taken it all on success; does not wait. Work the kernel put
-    /// off (DEFER_TASKRUN) is done on the way.
+    /// Hands everything queued to the kernel, which has taken it all on success; does not wait.
+    /// Work the kernel put off (DEFER_TASKRUN) is done on the way.
     pub(super) fn submit(&mut self) -> io::Result<()> {
         self.parts.submissions.sync();
         for _ in 0..SUBMIT_ATTEMPTS_MAX {
