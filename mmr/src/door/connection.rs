@@ -21,6 +21,8 @@ pub(super) struct Connection<S> {
     path: Path,
     limits: DoorLimits,
     stage: Cell<Stage>,
+    /// Rung when `stage` changes, and with it the deadline.
+    turn: Notify,
     /// When the peer was last heard.
     heard_at: Cell<Instant>,
     place: RefCell<Place>,
@@ -59,6 +61,7 @@ impl<S: Socket> Connection<S> {
             path,
             limits,
             stage: Cell::new(Stage::Handshake { until: now + limits.handshake }),
+            turn: Notify::new(),
             heard_at: Cell::new(now),
             place: RefCell::new(place),
             tls: RefCell::new(None),
@@ -83,7 +86,7 @@ impl<S: Socket> Connection<S> {
     pub(super) fn begin_media(&self, tls: Option<Box<ServerConnection>>, now: Instant) {
         *self.tls.borrow_mut() = tls;
         if let Stage::Handshake { .. } = self.stage.get() {
-            self.stage.set(Stage::Probation { until: now + self.limits.first_message });
+            self.enter(Stage::Probation { until: now + self.limits.first_message });
         }
     }
 
@@ -117,7 +120,7 @@ impl<S: Socket> Connection<S> {
             same if same == stage => return true,
             _ => {}
         }
-        self.stage.set(stage);
+        self.enter(stage);
         self.place.borrow_mut().confirm();
         self.mark(marks);
         true
@@ -160,7 +163,7 @@ impl<S: Socket> Connection<S> {
         if self.is_closing() {
             return;
         }
-        self.stage.set(Stage::Closing { until: now + GOODBYE });
+        self.enter(Stage::Closing { until: now + GOODBYE });
         if self.writing.get() || self.tls.borrow().is_none() {
             self.hang_up();
             return;
@@ -179,7 +182,7 @@ impl<S: Socket> Connection<S> {
 
     /// The connection is somebody else's now, or over: nothing is sent any more.
     pub(super) fn let_go(&self) {
-        self.stage.set(Stage::Closing { until: Instant::now() });
+        self.enter(Stage::Closing { until: Instant::now() });
     }
 
     /// Reads and writes under way come back.
@@ -229,6 +232,16 @@ impl<S: Socket> Connection<S> {
         let _ = tls.writer().write_all(&plain);
         sealed::drain(tls, out);
         taken
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.turn.notify_one();
+    }
+
+    /// Waits until the deadline was moved by a new stage.
+    pub(super) async fn deadline_moved(&self) {
+        self.turn.notified().await;
     }
 
     /// Waits until there is something to write, or the connection ended.

@@ -155,11 +155,18 @@ async fn before_deadline<S: Socket, F: Future>(
     let mut operation = pin!(operation);
     loop {
         let deadline = connection.deadline();
-        match tokio::time::timeout_at(deadline.into(), &mut operation).await {
-            Ok(output) => return Ok(output),
-            Err(_) if connection.deadline() > deadline => {}
-            Err(_) if connection.is_closing() => return Err(End::Closed),
-            Err(_) => return Err(End::Refused),
+        tokio::select! {
+            biased;
+            output = &mut operation => return Ok(output),
+            () = connection.deadline_moved() => {}
+            () = tokio::time::sleep_until(deadline.into()) => {
+                if connection.is_closing() {
+                    return Err(End::Closed);
+                }
+                if connection.deadline() <= deadline {
+                    return Err(End::Refused);
+                }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use router::{ConnectionId, DropReason, Path};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -122,13 +123,25 @@ impl Rig {
     }
 
     pub fn connect_by(&self, transport: Transport, ipv6: bool) -> Client {
-        let address = self.address(transport, ipv6);
-        let socket = TcpStream::connect(address).unwrap();
+        let socket = TcpStream::connect(self.address(transport, ipv6)).unwrap();
+        self.speak(transport, socket)
+    }
+
+    /// A client whose own kernel takes little: the buffer is set before the connection is made, so that the window
+    /// it offers is one it can hold.
+    pub fn connect_small(&self, transport: Transport) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.connect(&self.address(transport, false).into()).unwrap();
+        self.speak(transport, socket.into())
+    }
+
+    fn speak(&self, transport: Transport, socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
         if transport == Transport::Tls {
             let config = client_config(&self.ca, &["mmr-media/1"]);
-            let name = address.ip().into();
+            let name = socket.peer_addr().unwrap().ip().into();
             let tls = ClientConnection::new(Arc::new(config), name).unwrap();
             Client::Tls(Box::new(StreamOwned::new(tls, socket)))
         } else {
