@@ -31,6 +31,8 @@ reasons! {
     UnknownUfrag = "unknown_ufrag",
     /// STUN whose integrity is wrong.
     StunForged = "stun_forged",
+    /// A check that would move a link again too soon.
+    CheckLimit = "check_limit",
     /// RTP whose SSRC is not of the link it came on.
     WrongSsrc = "wrong_ssrc",
     /// Over the bitrate its layer declared.
@@ -43,6 +45,8 @@ reasons! {
     RtcpForged = "rtcp_forged",
     /// RTCP seen before.
     RtcpReplayed = "rtcp_replayed",
+    /// More RTCP than a link may send.
+    FeedbackLimit = "feedback_limit",
     /// Feedback about a layer the link does not receive.
     FeedbackStray = "feedback_stray",
     /// A NACK for a packet no longer kept, or never heard.

@@ -39,6 +39,10 @@ pub const OUTBOX_MAX: usize = 16_384;
 pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long without it nothing more is sent (RFC 7675 §5.1).
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Least time between two moves of one link: each is told to every worker, its network and control.
+pub const MOVE_INTERVAL: Duration = Duration::from_millis(50);
+/// Least time between two messages to other workers that a link is where it was.
+pub const CONSENT_TOLD_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a participant may be without its control channel.
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long packets are kept for retransmission.
@@ -77,6 +81,10 @@ pub const NACK_TRIES_MAX: u8 = 10;
 pub const NACK_GAP_MAX: u64 = 512;
 /// Gaps one worker follows at once, in packets, all layers together.
 pub const MISSING_MAX: usize = 16_384;
+/// RTCP packets per second one link may send to one worker: each may become messages to other workers…
+pub const FEEDBACK_RATE: u32 = 1_000;
+/// …and at once.
+pub const FEEDBACK_BURST: u32 = 500;
 /// Retransmissions per second one link may have from one worker…
 pub const REPAIR_RATE: u32 = 1_000;
 /// …and at once.
@@ -122,4 +130,5 @@ const _: () = assert!(
     ROSTER_MAX * (wire::limits::NAME_LEN_MAX * 6 + 3) + 4_096
         <= wire::limits::CONTROL_MESSAGE_LEN_MAX
 );
+const _: () = assert!(CONSENT_TOLD_INTERVAL.as_secs() < CONSENT_INTERVAL.as_secs());
 const _: () = assert!(CONSENT_INTERVAL.as_secs() * 3 <= CONSENT_TIMEOUT.as_secs());

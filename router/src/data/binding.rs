@@ -5,7 +5,7 @@ use super::clock::Stamp;
 use super::fanout::send_own;
 use super::links::Bound;
 use super::timers::consent_ends;
-use crate::{DropReason, Event, LinkId, Outbox, Path, PeerMessage, WorkerId};
+use crate::{DropReason, Event, LinkId, Outbox, Path, PeerMessage, WorkerId, limits};
 use std::time::Instant;
 use wire::stun::BindingRequest;
 
@@ -18,7 +18,7 @@ impl Router {
         at: Instant,
         outbox: &mut Outbox,
     ) {
-        match self.authenticate(packet) {
+        match self.authenticate(packet, &path, self.clock.stamp(at)) {
             Ok((link, request)) => {
                 self.consent(link, path, at);
                 let Some(spec) = self.links.at(link).map(|link| &link.spec) else { return };
@@ -31,32 +31,61 @@ impl Router {
         }
     }
 
-    fn authenticate<'a>(&self, packet: &'a [u8]) -> Result<(u32, BindingRequest<'a>), DropReason> {
+    fn authenticate<'a>(
+        &self,
+        packet: &'a [u8],
+        path: &Path,
+        now: Stamp,
+    ) -> Result<(u32, BindingRequest<'a>), DropReason> {
         let request = BindingRequest::parse(packet).map_err(|_| DropReason::Malformed)?;
         let index = self.links.by_ufrag(request.ufrag).ok_or(DropReason::UnknownUfrag)?;
         let link = self.links.at(index).ok_or(DropReason::UnknownUfrag)?;
         if !request.is_authentic(&link.spec.password) {
             return Err(DropReason::StunForged);
         }
-        Ok((index, request))
+        link.may_be_at(path, now).then_some((index, request)).ok_or(DropReason::CheckLimit)
     }
 
     /// An authentic check was heard here: binds, and tells every other worker, changed or not.
     fn consent(&mut self, index: u32, path: Path, at: Instant) {
         let Some(link) = self.links.at(index) else { return };
-        let (id, worker) = (link.spec.id, self.worker);
         // Another worker's clock reading may lie a little ahead of ours.
         let stamp = self.clock.stamp(at).max(link.consent_at());
-        let bound = self.bind(index, path, worker, stamp);
-        self.tell_peer(None, PeerMessage::Bound { link: id, path, worker, at });
-        let ousted = bound.and_then(|bound| bound.ousted).and_then(|index| self.links.at(index));
-        if let Some(ousted) = ousted.map(|link| link.spec.id) {
-            self.tell_control(Event::ConsentLost { link: ousted });
+        let id = link.spec.id;
+        let Some(bound) = self.bind(index, path, self.worker, stamp) else { return };
+        let ousted = bound.ousted.and_then(|ousted| self.links.at(ousted));
+        if let Some(link) = ousted.map(|link| link.spec.id) {
+            self.tell_control(Event::ConsentLost { link });
         }
-        let announced = self.links.at(index).is_some_and(|link| link.announced);
-        let announced = announced || self.tell_control(Event::Bound { link: id, path, worker });
+        let message = PeerMessage::Bound { link: id, path, worker: self.worker, at };
+        self.tell_peers_of_consent(index, bound, message, stamp);
+        self.announce(index, path);
+    }
+
+    /// Said again at every check, as queues may be full; but not more often than it helps.
+    fn tell_peers_of_consent(
+        &mut self,
+        index: u32,
+        bound: Bound,
+        message: PeerMessage,
+        now: Stamp,
+    ) {
+        let Some(link) = self.links.at_mut(index) else { return };
+        let is_news = bound.moved || bound.rehomed;
+        let told = link.told_at.is_some_and(|at| now.since(at) < limits::CONSENT_TOLD_INTERVAL);
+        if is_news || !told {
+            link.told_at = Some(now);
+            self.tell_peer(None, message);
+        }
+    }
+
+    /// Control hears of every path once; again if its queue was full.
+    fn announce(&mut self, index: u32, path: Path) {
+        let Some(link) = self.links.at(index).filter(|link| !link.announced) else { return };
+        let told =
+            self.tell_control(Event::Bound { link: link.spec.id, path, worker: self.worker });
         if let Some(link) = self.links.at_mut(index) {
-            link.announced = announced;
+            link.announced = told;
         }
     }
 
@@ -71,19 +100,21 @@ impl Router {
     fn bind(&mut self, index: u32, path: Path, home: WorkerId, at: Stamp) -> Option<Bound> {
         let bound = self.links.bind(index, path, home, at)?;
         self.timers.expect_consent(index, at);
-        if bound.rehomed {
-            self.move_layers(index, at);
+        if bound.moved || bound.rehomed {
+            self.move_layers(index, bound.rehomed, at);
         }
         Some(bound)
     }
 
-    /// Another worker hears the link from now on, or this one does: what comes next does not follow what came last,
-    /// and who waits for a keyframe is waited for here.
-    fn move_layers(&mut self, link: u32, at: Stamp) {
+    /// The link's packets come another way now. If another worker hears them, what comes next does not follow what
+    /// came last. Who waits for a keyframe is waited for here.
+    fn move_layers(&mut self, link: u32, rehomed: bool, at: Stamp) {
         let Some(link) = self.links.at(link) else { return };
         for &index in link.layers() {
             let Some(layer) = self.layers.at_mut(index) else { continue };
-            layer.ingress.rest();
+            if rehomed {
+                layer.ingress.rest();
+            }
             layer.keyframe_wanted |= self.switches.is_awaited(index);
             if layer.keyframe_wanted {
                 self.timers.expect_keyframe(index, at);

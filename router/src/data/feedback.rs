@@ -30,7 +30,7 @@ impl Router {
         outbox: &mut Outbox,
     ) {
         let mut buffer = [0; wire::limits::PACKET_LEN_MAX];
-        let heard = self.unprotect(link, packet, &mut buffer).and_then(|len| {
+        let heard = self.unprotect(link, packet, &mut buffer, now).and_then(|len| {
             let mut asked = None;
             let each = |report| self.hear_report(link, report, &mut asked, now, outbox);
             rtcp::parse(&buffer[..len], each).map_err(|_| DropReason::Malformed)?;
@@ -49,6 +49,7 @@ impl Router {
         index: u32,
         packet: &[u8],
         plain: &mut [u8; wire::limits::PACKET_LEN_MAX],
+        now: Stamp,
     ) -> Result<usize, DropReason> {
         let link = self.links.at_mut(index).ok_or(DropReason::Stranger)?;
         let plain = plain.get_mut(..packet.len()).ok_or(DropReason::Oversized)?;
@@ -62,7 +63,10 @@ impl Router {
                 wire::srtp::SrtpError::NotAuthentic => DropReason::RtcpForged,
                 _ => DropReason::Malformed,
             })?;
-        link.accept_rtcp(sender, index).then_some(len).ok_or(DropReason::RtcpReplayed)
+        if !link.accept_rtcp(sender, index) {
+            return Err(DropReason::RtcpReplayed);
+        }
+        link.feedback.take(1, now).then_some(len).ok_or(DropReason::FeedbackLimit)
     }
 
     fn hear_report(

@@ -32,6 +32,10 @@ pub(super) struct Link {
     path: Option<Path>,
     /// When its last authenticated check was heard, here or elsewhere.
     consent_at: Stamp,
+    /// When its path last changed.
+    moved_at: Option<Stamp>,
+    /// When other workers were last told of it from here.
+    pub(super) told_at: Option<Stamp>,
     /// The worker that heard it: its media arrives there.
     home: Option<WorkerId>,
     /// The one before, and until when.
@@ -47,6 +51,8 @@ pub(super) struct Link {
     rtcp_senders: [(Ssrc, ReplayWindow); 2],
     /// Retransmissions it may still have.
     pub(super) repair: Bucket,
+    /// RTCP it may still send.
+    pub(super) feedback: Bucket,
     /// Control knows the path.
     pub(super) announced: bool,
 }
@@ -132,6 +138,7 @@ impl Links {
             self.by_path.remove(&PathKey::of(&old));
         }
         link.announced = false;
+        link.moved_at = Some(at);
         self.ways[index as usize] = match path.transport() {
             Transport::Udp => Way::Datagram,
             Transport::Tcp | Transport::Tls => Way::Stream,
@@ -239,6 +246,8 @@ impl Link {
             spec,
             path: None,
             consent_at: Stamp(0),
+            moved_at: None,
+            told_at: None,
             home: None,
             previous_home: None,
             layers: [0; wire::limits::LAYERS_MAX],
@@ -247,6 +256,7 @@ impl Link {
             rtcp_index: 0,
             rtcp_senders: [(Ssrc(0), ReplayWindow::default()); 2],
             repair: Bucket::of_repair(),
+            feedback: Bucket::of_feedback(),
             announced: false,
         }
     }
@@ -259,6 +269,12 @@ impl Link {
     /// When it last consented.
     pub(super) fn consent_at(&self) -> Stamp {
         self.consent_at
+    }
+
+    /// Whether a check from this path may be taken now: a link does not move twice at once.
+    pub(super) fn may_be_at(&self, path: &Path, now: Stamp) -> bool {
+        self.path.as_ref() == Some(path)
+            || self.moved_at.is_none_or(|at| now.since(at) >= limits::MOVE_INTERVAL)
     }
 
     /// The worker that hears it.

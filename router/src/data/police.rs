@@ -28,9 +28,17 @@ impl Bucket {
 
     /// A link's retransmissions, in packets.
     pub(super) fn of_repair() -> Self {
-        let price_256 = (1_000_000_000 << 8) / u64::from(limits::REPAIR_RATE);
-        let burst_ns = (u64::from(limits::REPAIR_BURST) * price_256) >> 8;
-        Self { paid_at: 0, price_256, burst_ns }
+        Self::of_packets(limits::REPAIR_RATE, limits::REPAIR_BURST)
+    }
+
+    /// A link's RTCP, in packets.
+    pub(super) fn of_feedback() -> Self {
+        Self::of_packets(limits::FEEDBACK_RATE, limits::FEEDBACK_BURST)
+    }
+
+    fn of_packets(per_second: u32, burst: u32) -> Self {
+        let price_256 = (1_000_000_000 << 8) / u64::from(per_second);
+        Self { paid_at: 0, price_256, burst_ns: (u64::from(burst) * price_256) >> 8 }
     }
 
     /// Takes `units` if the bucket is not empty; whoever finds it not empty may overdraw it once.

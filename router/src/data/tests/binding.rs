@@ -54,6 +54,7 @@ fn a_second_check_from_the_same_address_is_answered_and_changes_nothing() {
 #[test]
 fn a_new_address_takes_over_with_a_check_and_the_old_one_is_a_strangers() {
     let mut world = World::with_meeting(Kind::Audio);
+    world.pass(limits::MOVE_INTERVAL);
     world.check_from(0, 0, path_at(9_000));
     world.take();
     world.media(0, 0, &packet(0, 1, 100));
@@ -65,12 +66,14 @@ fn a_new_address_takes_over_with_a_check_and_the_old_one_is_a_strangers() {
 #[test]
 fn a_link_that_takes_anothers_address_ousts_it() {
     let mut world = World::with_meeting(Kind::Audio);
+    world.pass(limits::MOVE_INTERVAL);
     world.check_from(0, 2, path(1));
     let (events, changes) = world.take();
     assert!(events.contains(&Event::ConsentLost { link: link(1) }));
     assert!(changes.contains(&LinkChange::Unbind { link: 1 }));
     assert_eq!((world.workers[0].path(1), world.workers[0].path(2)), (None, Some(path(1))));
     // Its own next check from elsewhere brings it back.
+    world.pass(limits::MOVE_INTERVAL);
     world.check_from(0, 1, path(2));
     assert_eq!(world.workers[0].path(1), Some(path(2)));
 }
@@ -183,4 +186,33 @@ fn a_links_place_can_be_given_to_another_while_the_network_was_not_told_yet() {
     world.check(0, 0);
     let bind = LinkChange::Bind { link: 0, kind: Kind::Video, path: path(0) };
     assert_eq!(world.take().1, [bind]);
+}
+
+#[test]
+fn a_link_does_not_move_back_and_forth_faster_than_workers_should_hear_of() {
+    let mut world = World::new(2);
+    world.add_link(link(0), Kind::Audio);
+    for round in 0..100 {
+        world.check_from(0, 0, path_at(9_000 + round % 2));
+        world.now += Duration::from_millis(1);
+    }
+    let moves = world.take().0.len();
+    assert_eq!(moves, 2);
+    assert_eq!(world.drops(DropReason::CheckLimit), 49);
+}
+
+#[test]
+fn checks_in_a_row_are_answered_each_and_told_to_other_workers_once_a_second() {
+    let mut world = World::new(2);
+    world.add_link(link(0), Kind::Audio);
+    let mut told = 0;
+    for _ in 0..200 {
+        let check = check(0, PASSWORD);
+        let arrival =
+            Arrival { path: path(0), slot: SlotId(0), offset: 0, bytes: &check, segment: 0 };
+        world.workers[0].handle_arrival(arrival, world.now, &mut world.outbox);
+        told += std::iter::from_fn(|| world.workers[0].poll_peer()).count();
+        world.now += Duration::from_millis(10);
+    }
+    assert_eq!((told, world.own().len()), (2, 200));
 }

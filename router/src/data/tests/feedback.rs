@@ -65,6 +65,7 @@ fn after_the_publisher_moved_its_former_worker_still_repairs() {
     let mut world = split_meeting();
     let lost = packet(0, 5, 900);
     world.media(0, 0, &lost);
+    world.pass(limits::MOVE_INTERVAL);
     world.check_from(1, 0, path_at(9_000));
     world.take();
     nack(&mut world, 1, 1, &[5]);
@@ -88,13 +89,24 @@ fn nobody_gets_repairs_of_what_it_does_not_receive() {
 fn repairs_are_bounded_per_link() {
     let mut world = World::with_meeting(Kind::Video);
     world.media(0, 0, &packet(0, 1, 100));
-    for _ in 0..600 {
-        nack(&mut world, 0, 2, &[1]);
+    for _ in 0..60 {
+        nack(&mut world, 0, 2, &[1; 10]);
         world.outbox.clear();
     }
     let repaired = world.workers[0].counters().retransmitted;
     assert_eq!(repaired, u64::from(limits::REPAIR_BURST));
     assert_eq!(world.drops(DropReason::RepairLimit), 600 - repaired);
+}
+
+#[test]
+fn rtcp_is_bounded_per_link() {
+    let mut world = World::with_meeting(Kind::Video);
+    for _ in 0..600 {
+        pli(&mut world, 0, 2);
+        world.outbox.clear();
+    }
+    assert_eq!(world.workers[0].counters().rtcp, u64::from(limits::FEEDBACK_BURST));
+    assert_eq!(world.drops(DropReason::FeedbackLimit), 100);
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn a_route_to_a_link_that_is_not_bound_is_counted_and_not_taken() {
 #[test]
 fn a_stream_link_gets_its_packets_by_the_stream_lane() {
     let mut world = World::with_meeting(Kind::Audio);
+    world.pass(limits::MOVE_INTERVAL);
     world.check_from(0, 2, stream_path(9));
     let check_answered = world.outbox.streams().len();
     assert_eq!(check_answered, 1);
@@ -183,6 +184,7 @@ fn a_wrap_is_told_to_control_and_to_other_workers() {
     }
     assert!(world.events.contains(&Event::Rollover { layer: layer(0), roc: 1 }));
     world.take();
+    world.pass(limits::MOVE_INTERVAL);
     // The publisher's address changes to one the other worker hears.
     world.check_from(1, 0, path_at(9_000));
     world.arrive(1, path_at(9_000), &packet(0, 65_534, 200), 200);
