@@ -134,21 +134,18 @@ pub fn misbehave(client: &mut Client, random: &mut ChaCha20Rng) -> Vec<Sending> 
         let layer = &mut publication.layers[0];
         match random.random_range(0..4) {
             // More than it declared.
-            0 => out.extend((0..80).map(|_| Sending {
-                kind,
-                packets: vec![layer.packet(Header::default(), 1_200)],
-            })),
+            0 => {
+                out.extend((0..80).map(|_| Sending {
+                    kind,
+                    packets: vec![layer.packet(Header::default(), 1_200)],
+                }))
+            }
             // The same again.
-            1 => out.extend(
-                layer.some_sent(random).map(|it| Sending { kind, packets: vec![it] }),
-            ),
+            1 => out.extend(layer.some_sent(random).map(|it| Sending { kind, packets: vec![it] })),
             // Far ahead.
             2 => {
                 layer.next += random.random_range(100..2_000);
-                out.push(Sending {
-                    kind,
-                    packets: vec![layer.packet(Header::default(), 50)],
-                });
+                out.push(Sending { kind, packets: vec![layer.packet(Header::default(), 50)] });
             }
             _ => {}
         }

@@ -4,7 +4,7 @@
 use router::{LinkSpec, Path, limits};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wire::control::ServerMessage;
 use wire::demux::{Class, classify};
 use wire::limits::{PACKET_LEN_MAX, UFRAG_LEN};
@@ -13,9 +13,6 @@ use wire::srtp::SessionKeys;
 use wire::stun::BindingRequest;
 use wire::token::Role;
 use wire::{Kind, Ssrc};
-
-/// How late a worker may notice that consent ended.
-const CONSENT_SLACK: Duration = Duration::from_millis(100);
 
 /// Who a client is, as its token says.
 #[derive(Clone, Debug)]
@@ -140,7 +137,7 @@ impl Truth {
         let checked_at =
             *checked_at.expect("something was sent to a path that never proved itself");
         assert!(
-            now <= checked_at + limits::CONSENT_TIMEOUT + CONSENT_SLACK,
+            now <= checked_at + limits::CONSENT_TIMEOUT,
             "something was sent {:?} after the last consent",
             now - checked_at
         );

@@ -58,17 +58,19 @@ pub struct Worker {
 }
 
 /// Drops that are a packet's own end; the others are counted per route, per reply or per thing asked for.
-const ENDS: [DropReason; 10] = [
+const ENDS: [DropReason; 12] = [
     DropReason::Malformed,
     DropReason::Oversized,
     DropReason::Truncated,
     DropReason::Stranger,
     DropReason::UnknownUfrag,
     DropReason::StunForged,
+    DropReason::CheckLimit,
     DropReason::Duplicate,
     DropReason::TooOld,
     DropReason::RtcpForged,
     DropReason::RtcpReplayed,
+    DropReason::FeedbackLimit,
 ];
 
 impl Worker {
