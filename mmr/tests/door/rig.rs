@@ -39,6 +39,7 @@ pub struct Rig {
     pub handle: Option<DoorHandle>,
     pub heard: Receiver<Heard>,
     pub ca: CertificateDer<'static>,
+    tell: Sender<Heard>,
     workers: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     /// Workers take nothing from their inboxes while set.
@@ -66,6 +67,11 @@ impl Plan {
 
     /// Opens the door on both IP versions; `None`, and said, where io_uring is asked for and forbidden.
     pub fn open(self) -> Option<Rig> {
+        self.open_bare().map(Rig::with_workers)
+    }
+
+    /// The same without workers.
+    pub fn open_bare(self) -> Option<Rig> {
         let exchange = Arc::new(Exchange::new(self.workers, Instant::now()).unwrap());
         let (identity, _) = Identity::self_signed(&[]).unwrap();
         let loopback = ["127.0.0.1:0", "[::1]:0"].map(|address| address.parse().unwrap());
@@ -85,31 +91,30 @@ impl Plan {
             started => started.unwrap(),
         };
         let ca = CertificateDer::from(identity.certificate().to_vec());
-        Some(Rig::with_workers(exchange, handle, ca))
+        Some(Rig::bare(exchange, handle, ca))
     }
 }
 
 impl Rig {
-    fn with_workers(
-        exchange: Arc<Exchange>,
-        handle: DoorHandle,
-        ca: CertificateDer<'static>,
-    ) -> Self {
+    fn bare(exchange: Arc<Exchange>, handle: DoorHandle, ca: CertificateDer<'static>) -> Self {
         let (stop, asleep) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (tell, heard) = channel();
-        let workers = (0..exchange.workers.len())
-            .map(|worker| {
-                let worker = Worker {
-                    worker,
-                    exchange: Arc::clone(&exchange),
-                    tell: tell.clone(),
-                    stop: Arc::clone(&stop),
-                    asleep: Arc::clone(&asleep),
-                };
-                std::thread::spawn(move || worker.run())
-            })
-            .collect();
-        Self { exchange, handle: Some(handle), heard, ca, workers, stop, asleep }
+        let handle = Some(handle);
+        Self { exchange, handle, heard, ca, tell, workers: Vec::new(), stop, asleep }
+    }
+
+    fn with_workers(mut self) -> Self {
+        for worker in 0..self.exchange.workers.len() {
+            let worker = Worker {
+                worker,
+                exchange: Arc::clone(&self.exchange),
+                tell: self.tell.clone(),
+                stop: Arc::clone(&self.stop),
+                asleep: Arc::clone(&self.asleep),
+            };
+            self.workers.push(std::thread::spawn(move || worker.run()));
+        }
+        self
     }
 
     pub fn address(&self, transport: Transport, ipv6: bool) -> SocketAddr {
