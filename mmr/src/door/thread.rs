@@ -120,6 +120,7 @@ async fn accept_all<L: Listener>(hall: Rc<Hall<L::Socket>>, listener: L, transpo
                 tokio::task::spawn_local(reader::serve(Rc::clone(&hall), connection));
             }
             Err(error) if is_scarcity(&error) => {
+                // Counted at each try, whether somebody knocks or not: the ring takes a descriptor first.
                 hall.refuse();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

@@ -141,7 +141,8 @@ impl Rig {
         self.speak(transport, socket.into())
     }
 
-    fn speak(&self, transport: Transport, socket: TcpStream) -> Client {
+    /// Begins to speak on a connection made elsewhere.
+    pub fn speak(&self, transport: Transport, socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
         if transport == Transport::Tls {
