@@ -1,16 +1,16 @@
-//! Every link: who it is, where it is bound, and whether packets may go there.
+//! The table of links: by index, by path, by user fragment, and what the network must be told.
 //!
 //! What the fan-out asks about a destination is one byte in an array of its own; all else is looked at once per
 //! arrival or less.
 
 use super::clock::Stamp;
-use super::police::Bucket;
-use crate::{LinkChange, LinkId, LinkSpec, Path, WorkerId, limits};
+use super::link::Link;
+use super::path_key::PathKey;
+use crate::{LinkChange, LinkId, LinkSpec, Path, WorkerId};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use wire::srtp::ReplayWindow;
-use wire::{Ssrc, Transport};
+use wire::Transport;
 
 /// How a link's packets leave. The fan-out's whole view of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,39 +22,6 @@ pub(super) enum Way {
     Datagram,
     /// Over a connection of the stream thread.
     Stream,
-}
-
-/// A link.
-pub(super) struct Link {
-    /// As control made it.
-    pub(super) spec: Arc<LinkSpec>,
-    /// Where it is bound.
-    path: Option<Path>,
-    /// When its last authenticated check was heard, here or elsewhere.
-    consent_at: Stamp,
-    /// When its path last changed.
-    moved_at: Option<Stamp>,
-    /// When other workers were last told of it from here.
-    pub(super) told_at: Option<Stamp>,
-    /// The worker that heard it: its media arrives there.
-    home: Option<WorkerId>,
-    /// The one before, and until when.
-    previous_home: Option<(WorkerId, Stamp)>,
-    /// The layers published over it, by index.
-    layers: [u32; wire::limits::LAYERS_MAX],
-    layer_count: u8,
-    /// Routes and waiting switches that end here.
-    pub(super) routes: u32,
-    /// Next SRTCP index of this worker for this link.
-    rtcp_index: u32,
-    /// Replay windows of the client's last two RTCP senders.
-    rtcp_senders: [(Ssrc, ReplayWindow); 2],
-    /// Retransmissions it may still have.
-    pub(super) repair: Bucket,
-    /// RTCP it may still send.
-    pub(super) feedback: Bucket,
-    /// Control knows the path.
-    pub(super) announced: bool,
 }
 
 /// The links of one worker.
@@ -112,7 +79,7 @@ impl Links {
         self.unbind(id.index);
         let link = self.table[id.index as usize].take();
         let Some(link) = link else { return };
-        assert_eq!(link.layer_count, 0, "control removed a link before its layers");
+        assert!(link.layers().is_empty(), "control removed a link before its layers");
         assert_eq!(link.routes, 0, "control removed a link before its routes");
         self.by_ufrag.remove(&link.spec.ufrag);
     }
@@ -126,19 +93,13 @@ impl Links {
         at: Stamp,
     ) -> Option<Bound> {
         let link = self.table[index as usize].as_mut()?;
-        if at < link.consent_at {
-            return None;
-        }
-        link.consent_at = at;
-        let rehomed = link.rehome(home, at);
-        if link.path == Some(path) {
+        let rehomed = link.consent(home, at)?;
+        if link.path() == Some(path) {
             return Some(Bound { moved: false, rehomed, ousted: None });
         }
-        if let Some(old) = link.path.replace(path) {
+        if let Some(old) = link.move_to(path, at) {
             self.by_path.remove(&PathKey::of(&old));
         }
-        link.announced = false;
-        link.moved_at = Some(at);
         self.ways[index as usize] = match path.transport() {
             Transport::Udp => Way::Datagram,
             Transport::Tcp | Transport::Tls => Way::Stream,
@@ -154,7 +115,7 @@ impl Links {
     /// Nothing is sent to the link, and nothing taken from its path, until it is bound again. False when it was not
     /// bound.
     pub(super) fn unbind(&mut self, index: u32) -> bool {
-        let path = self.table[index as usize].as_ref().and_then(|link| link.path);
+        let path = self.table[index as usize].as_ref().and_then(Link::path);
         if let Some(path) = path {
             self.by_path.remove(&PathKey::of(&path));
             self.lose_path(index);
@@ -167,7 +128,8 @@ impl Links {
         while let Some(index) = self.changed.pop_front() {
             self.is_changed[index as usize] = false;
             let link = self.table[index as usize].as_ref();
-            let datagrams = link.and_then(|link| Some((link.spec.kind, link.path.filter(is_udp)?)));
+            let datagrams =
+                link.and_then(|link| Some((link.spec.kind, link.path().filter(is_udp)?)));
             let had = std::mem::replace(&mut self.in_network[index as usize], datagrams.is_some());
             match datagrams {
                 Some((kind, path)) => return Some(LinkChange::Bind { link: index, kind, path }),
@@ -227,8 +189,7 @@ impl Links {
     fn lose_path(&mut self, index: u32) {
         self.ways[index as usize] = Way::Unbound;
         if let Some(link) = self.at_mut(index) {
-            link.path = None;
-            link.announced = false;
+            link.lose_path();
         }
         self.note_change(index);
     }
@@ -240,128 +201,6 @@ impl Links {
     }
 }
 
-impl Link {
-    fn new(spec: Arc<LinkSpec>) -> Self {
-        Self {
-            spec,
-            path: None,
-            consent_at: Stamp(0),
-            moved_at: None,
-            told_at: None,
-            home: None,
-            previous_home: None,
-            layers: [0; wire::limits::LAYERS_MAX],
-            layer_count: 0,
-            routes: 0,
-            rtcp_index: 0,
-            rtcp_senders: [(Ssrc(0), ReplayWindow::default()); 2],
-            repair: Bucket::of_repair(),
-            feedback: Bucket::of_feedback(),
-            announced: false,
-        }
-    }
-
-    /// Where it is bound.
-    pub(super) fn path(&self) -> Option<Path> {
-        self.path
-    }
-
-    /// When it last consented.
-    pub(super) fn consent_at(&self) -> Stamp {
-        self.consent_at
-    }
-
-    /// Whether a check from this path may be taken now: a link does not move twice at once.
-    pub(super) fn may_be_at(&self, path: &Path, now: Stamp) -> bool {
-        self.path.as_ref() == Some(path)
-            || self.moved_at.is_none_or(|at| now.since(at) >= limits::MOVE_INTERVAL)
-    }
-
-    /// The worker that hears it.
-    pub(super) fn home(&self) -> Option<WorkerId> {
-        self.home
-    }
-
-    /// The workers that may have its packets in their history: home first.
-    pub(super) fn homes(&self, now: Stamp) -> impl Iterator<Item = WorkerId> + use<> {
-        let previous =
-            self.previous_home.filter(|(_, until)| now < *until).map(|(worker, _)| worker);
-        self.home.into_iter().chain(previous)
-    }
-
-    /// The layers published over it, by index.
-    pub(super) fn layers(&self) -> &[u32] {
-        &self.layers[..usize::from(self.layer_count)]
-    }
-
-    /// A layer is published over it.
-    pub(super) fn add_layer(&mut self, layer: u32) {
-        assert!(self.layers().len() < self.layers.len(), "control put too many layers on a link");
-        self.layers[usize::from(self.layer_count)] = layer;
-        self.layer_count += 1;
-    }
-
-    /// No longer.
-    pub(super) fn remove_layer(&mut self, layer: u32) {
-        let place = self.layers().iter().position(|at| *at == layer);
-        let place = place.expect("a layer stands on its link from its addition to its removal");
-        self.layer_count -= 1;
-        self.layers.swap(place, usize::from(self.layer_count));
-    }
-
-    /// The next SRTCP index; `None` when the key is used up (2^31 packets, RFC 3711 §9.2).
-    pub(super) fn next_rtcp_index(&mut self) -> Option<u32> {
-        let index = (self.rtcp_index < 1 << 31).then_some(self.rtcp_index)?;
-        self.rtcp_index += 1;
-        Some(index)
-    }
-
-    /// Notes an authentic RTCP packet; false when it is a replay. Two senders are followed, so that a client may
-    /// start over with another SSRC.
-    pub(super) fn accept_rtcp(&mut self, sender: Ssrc, index: u32) -> bool {
-        let [latest, former] = &mut self.rtcp_senders;
-        if latest.0 != sender {
-            std::mem::swap(latest, former);
-        }
-        if latest.0 != sender {
-            *latest = (sender, ReplayWindow::default());
-        }
-        latest.1.accept(u64::from(index))
-    }
-
-    fn rehome(&mut self, home: WorkerId, at: Stamp) -> bool {
-        if self.home == Some(home) {
-            return false;
-        }
-        if let Some(previous) = self.home.replace(home) {
-            self.previous_home = Some((previous, at.plus(limits::PREVIOUS_HOME)));
-        }
-        true
-    }
-}
-
 fn is_udp(path: &Path) -> bool {
     path.transport() == Transport::Udp
-}
-
-/// A path packed for hashing and comparing: hashing a `SocketAddr` field by field costs several times as much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct PathKey([u64; 3]);
-
-impl PathKey {
-    fn of(path: &Path) -> Self {
-        let (socket, remote) = match path {
-            Path::Udp { socket, remote } => (u64::from(*socket), remote),
-            Path::Stream { connection, .. } => return Self([connection.0, 0, 1 << 63]),
-        };
-        let (address, zone) = match remote {
-            std::net::SocketAddr::V4(v4) => (v4.ip().to_ipv6_mapped(), 0),
-            std::net::SocketAddr::V6(v6) => (*v6.ip(), v6.scope_id()),
-        };
-        let bits = address.to_bits();
-        #[expect(clippy::cast_possible_truncation, reason = "the low half")]
-        let (high, low) = ((bits >> 64) as u64, bits as u64);
-        // 0 │ socket: 8 │ zone: 32 │ port: 16
-        Self([high, low, socket << 48 | u64::from(zone) << 16 | u64::from(remote.port())])
-    }
 }

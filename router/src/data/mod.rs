@@ -9,7 +9,7 @@
 //! | `reports` | RTCP out: NACKs and PLIs upstream, reports, relays |
 //! | `orders` | what control says |
 //! | `timers` | what is due, and when |
-//! | `links`, `layers`, `lists`, `switches`, `history`, `gaps` | tables |
+//! | `links`, `link`, `path_key`, `layers`, `lists`, `switches`, `history`, `gaps` | tables |
 //! | `ingress`, `level`, `police` | state of one layer |
 //! | `clock`, `wheel` | time |
 //!
@@ -26,9 +26,11 @@ mod history;
 mod ingress;
 mod layers;
 mod level;
+mod link;
 mod links;
 mod lists;
 mod orders;
+mod path_key;
 mod police;
 mod reports;
 mod switches;
