@@ -49,7 +49,6 @@ pub(super) async fn upgrade(
         std::future::ready(Ok::<_, Infallible>(response))
     });
     hyper::server::conn::http1::Builder::new()
-        .keep_alive(false)
         .max_buf_size(REQUEST_LEN_MAX)
         .serve_connection(TokioIo::new(tls), service)
         .with_upgrades()
@@ -104,6 +103,8 @@ fn refusal(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
+    // Not set for the whole connection: that would replace the upgrade's own header, too.
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
