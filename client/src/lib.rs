@@ -34,6 +34,6 @@ pub use media::Clip;
 pub use options::{IpChoice, JoinOptions, MmrAddress, Token, TransportChoice, Trust};
 pub use progress::{Progress, ProgressSink, no_progress};
 pub use publish::{PublishOptions, PublishReport, Publisher, SentReport, Source};
-pub use record::{RecordOptions, RecordReport, Recorder, StreamReport};
+pub use record::{Ends, RecordOptions, RecordReport, Recorder, StreamReport};
 pub use session::{Events, Session, SessionEvent};
 pub use trace::{TraceReport, TraceStep, trace};

@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 use wire::control::{Codec, ErrorCode};
@@ -114,6 +114,17 @@ pub struct PacketReport {
     pub unauthentic: u64,
 }
 
+/// Counts the streams that have ended.
+pub struct Ends(watch::Receiver<usize>);
+
+impl Ends {
+    /// Waits until so many streams have ended, or the recorder has.
+    pub async fn wait(mut self, count: usize) {
+        // An error says that the recorder is gone: nothing ends any more.
+        let _ = self.0.wait_for(|ended| *ended >= count).await;
+    }
+}
+
 impl Recorder {
     /// Joins, binds a link per kind and subscribes to every stream from then on. Kinds that the token does not allow
     /// are passed over.
@@ -170,11 +181,9 @@ impl Recorder {
         matches!(timeout(patience, enough).await, Ok(Ok(_)))
     }
 
-    /// Waits until all of so many streams have ended. False when the time is over first.
-    pub async fn wait_for_ends(&self, count: usize, patience: Duration) -> bool {
-        let mut ended = self.shared.ended.subscribe();
-        let enough = ended.wait_for(|ended| *ended >= count);
-        matches!(timeout(patience, enough).await, Ok(Ok(_)))
+    /// Tells when streams end, also while [`Self::run`] runs.
+    pub fn ends(&self) -> Ends {
+        Ends(self.shared.ended.subscribe())
     }
 
     /// Frames received so far, all streams together.

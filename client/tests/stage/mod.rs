@@ -1,0 +1,114 @@
+//! A real MMR on free ports of loopback, and clients of it.
+#![allow(dead_code)] // each test uses a part
+
+use client::media::Digest;
+use client::{
+    Clip, IpChoice, JoinOptions, MmrAddress, PublishOptions, Publisher, RecordOptions,
+    RecordReport, Recorder, Source, Token, TransportChoice, Trust, no_progress,
+};
+use mmr::Daemon;
+use mmr::dev::Dev;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use wire::token::Role;
+use wire::{Kind, Transport};
+
+/// How long a test waits for what must come. Generous: only a failing test ever waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const MEETING: &str = "standup";
+
+pub(crate) struct Stage {
+    pub(crate) daemon: Daemon,
+    pub(crate) dev: Dev,
+}
+
+impl Stage {
+    pub(crate) fn start() -> Self {
+        let dev = Dev::temporary().unwrap();
+        let daemon = Daemon::start(dev.config()).unwrap();
+        Self { daemon, dev }
+    }
+
+    pub(crate) fn join(
+        &self,
+        participant: &str,
+        transport: TransportChoice,
+        ip: IpChoice,
+    ) -> JoinOptions {
+        let tls = &self.daemon.addresses().tls;
+        let at = tls.iter().find(|address| ip.allows(address.ip())).unwrap();
+        JoinOptions {
+            mmr: MmrAddress { host: at.ip().to_string(), port: at.port() },
+            token: Token::new(self.dev.token(MEETING, participant, Role::Attendee)),
+            trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
+            transport,
+            ip,
+        }
+    }
+
+    pub(crate) fn udp(&self, participant: &str) -> JoinOptions {
+        self.join(participant, TransportChoice::Only(Transport::Udp), IpChoice::Any)
+    }
+
+    pub(crate) async fn publisher(&self, sources: Vec<Source>, duration: Duration) -> Publisher {
+        let (join, duration) = (self.udp("publisher"), Some(duration));
+        Publisher::join(PublishOptions { join, sources, repeat: false, duration }).await.unwrap()
+    }
+}
+
+pub(crate) fn clip(name: &str) -> Arc<Clip> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/media");
+    Arc::new(Clip::open(&folder.join(name)).unwrap())
+}
+
+pub(crate) fn source(kind: Kind, name: &str) -> Source {
+    Source { kind, layers: vec![clip(name)] }
+}
+
+/// Voice and camera.
+pub(crate) fn call() -> Vec<Source> {
+    vec![source(Kind::Audio, "clip.ogg"), source(Kind::Video, "clip.ivf")]
+}
+
+/// The first frames of a clip, up to `duration`.
+pub(crate) fn digests(clip: &Clip, duration: Duration) -> Vec<Digest> {
+    let clock = f64::from(client::media::clock_hz(clip.codec));
+    let sent = |timestamp: u64| Duration::from_secs_f64(timestamp as f64 / clock) < duration;
+    let frames = clip.frames.iter().filter(|frame| sent(frame.timestamp));
+    frames.map(client::media::Frame::digest).collect()
+}
+
+/// Subscribes to everything, in memory.
+pub(crate) async fn recorder(join: JoinOptions) -> Recorder {
+    let options =
+        RecordOptions { join, kinds: Kind::ALL.to_vec(), max_layer: u8::MAX, folder: None };
+    Recorder::join(options).await.unwrap()
+}
+
+/// Records in the background until `streams` streams have ended.
+pub(crate) async fn record(recorder: Recorder, streams: usize) -> JoinHandle<RecordReport> {
+    assert!(recorder.wait_for_streams(streams, PATIENCE).await, "not all streams were announced");
+    let ends = recorder.ends();
+    tokio::spawn(async move {
+        let ended = async {
+            let _ = tokio::time::timeout(PATIENCE, ends.wait(streams)).await;
+        };
+        recorder.run(ended, None, &no_progress()).await.unwrap()
+    })
+}
+
+/// Every frame that was published arrived, byte for byte and in order, and no packet is missing.
+pub(crate) fn assert_complete(report: &RecordReport, sources: &[Source], duration: Duration) {
+    assert_eq!(report.streams.len(), sources.len());
+    for source in sources {
+        let stream = report.streams.iter().find(|stream| stream.kind == source.kind).unwrap();
+        let context = format!("{}: {stream:?}", report.participant);
+        assert!(stream.packets.expected > 0, "{context}");
+        assert_eq!(stream.packets.lost, 0, "{context}");
+        assert_eq!(stream.frames_incomplete, 0, "{context}");
+        let top = source.layers.last().unwrap();
+        assert!(stream.digests == digests(top, duration), "frames differ: {context}");
+    }
+}
