@@ -303,7 +303,7 @@ fn listen(config: &Config, workers: usize) -> Result<Listening, Error> {
 
 fn warn(listening: &Listening, backend: Backend, config: &Config) {
     // Each connection and channel is a file; sockets, rings and the rest are few.
-    let files = DoorLimits::default().connections as u64 + u64::from(config.limits.channels) + 256;
+    let files = u64::from(config.limits.connections) + u64::from(config.limits.channels) + 256;
     for warning in startup::warnings(listening, backend, files) {
         tracing::warn!("{warning}");
     }
@@ -320,7 +320,10 @@ fn start_door(
         tls_config: Arc::clone(&credentials.tls.media),
         marks: config.marks,
         backend: config.workers.backend,
-        limits: DoorLimits::default(),
+        limits: DoorLimits {
+            connections: config.limits.connections as usize,
+            ..DoorLimits::default()
+        },
     };
     door::start(door, Arc::clone(exchange)).map_err(|error| match error {
         DoorError::Bind(error) => Error::Listen {

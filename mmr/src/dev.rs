@@ -77,7 +77,6 @@ impl Dev {
             key: self.dir.join("certificate-key.pem"),
         };
         let defaults = Config::with_defaults(ZONE, tls, self.dir.join("token-keys.json"));
-        let limits = Limits::default();
         let mut config = Config {
             listen: Listen {
                 addresses: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
@@ -85,8 +84,13 @@ impl Dev {
                 tls_port: 0,
                 advertise: Vec::new(),
             },
-            // Everybody comes from loopback.
-            limits: Limits { channels_per_address: limits.channels, ..limits },
+            // Everybody comes from loopback. Fewer files than an ordinary user may open.
+            limits: Limits {
+                channels: 384,
+                channels_per_address: 384,
+                connections: 384,
+                ..Limits::default()
+            },
             admin_socket: Some(self.dir.join(ADMIN_SOCKET)),
             drain_deadline: Duration::from_secs(5),
             ..defaults

@@ -101,6 +101,7 @@ struct LimitsTable {
     participants_per_meeting: Number,
     channels: Number,
     channels_per_address: Number,
+    connections: Number,
 }
 
 #[derive(Default, Deserialize)]
@@ -355,6 +356,7 @@ impl LimitsTable {
                 crate::control::CHANNELS_MAX,
                 defaults.channels_per_address,
             )?,
+            connections: number(self.connections, 65_536, defaults.connections)?,
         })
     }
 }

@@ -113,6 +113,8 @@ pub struct Limits {
     pub channels: u32,
     /// Control channels at once from one address (IPv6: one /64).
     pub channels_per_address: u32,
+    /// TCP and TLS connections for media at once.
+    pub connections: u32,
 }
 
 /// The log, on standard error.
@@ -205,6 +207,7 @@ impl Default for Limits {
             participants_per_meeting: 1_024,
             channels: 8_192,
             channels_per_address: 512,
+            connections: 8_192,
         }
     }
 }
