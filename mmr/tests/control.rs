@@ -212,11 +212,13 @@ async fn an_oversized_message_closes_its_channel_and_no_other() {
     let router = Router::start();
     let (mut ada, _) = router.join("m", "ada", Role::Host).await;
     let (mut bob, _) = router.join("m", "bob", Role::Host).await;
-    let padding = "x".repeat(CONTROL_MESSAGE_LEN_MAX);
-    // Sent in one go: the daemon may close before all of it is written.
-    let _ = ada.socket.send(Message::text(padding)).await;
-    assert_eq!(ada.refusal().await, "bad_message");
-    assert_eq!(ada.closed().await.unwrap().code, CloseCode::Size, "one byte of quotes too many");
+    let padding = |len: usize| Message::text("x".repeat(len));
+    ada.socket.send(padding(CONTROL_MESSAGE_LEN_MAX)).await.unwrap();
+    assert_eq!(ada.hear_until(as_error).await, "bad_message");
+    // The daemon may close before all of it is written.
+    let _ = ada.socket.send(padding(CONTROL_MESSAGE_LEN_MAX + 1)).await;
+    assert_eq!(ada.hear_until(as_error).await, "bad_message");
+    assert_eq!(ada.closed().await.unwrap().code, CloseCode::Size, "one byte too many");
 
     // In fragments, each small enough alone.
     let (mut eve, _) = router.join("m", "eve", Role::Host).await;
@@ -226,9 +228,9 @@ async fn an_oversized_message_closes_its_channel_and_no_other() {
 
     bob.say(r#"{"type":"connect","kind":"audio"}"#).await;
     bob.hear_until(|heard| matches!(heard, ServerMessage::Link { .. }).then_some(())).await;
-    let stats = router.daemon.stats().await.unwrap();
-    assert_eq!(stats.control.closed["oversized"], 2);
-    assert_eq!(stats.participants, 3, "who lost a channel may resume");
+    let stats = async || router.daemon.stats().await.unwrap();
+    wait_until(async || stats().await.control.closed.get("oversized") == Some(&2)).await;
+    assert_eq!(stats().await.participants, 3, "who lost a channel may resume");
     router.daemon.stop().await;
 }
 

@@ -118,9 +118,7 @@ impl Channel {
 
     pub async fn joined(&mut self) -> Joined {
         match self.hear().await {
-            ServerMessage::Joined { session, roster, .. } => {
-                Joined { session: session.0, roster }
-            }
+            ServerMessage::Joined { session, roster, .. } => Joined { session: session.0, roster },
             other => panic!("not joined but {other:?}"),
         }
     }
