@@ -1,5 +1,5 @@
 //! A real daemon on loopback, and a client of its control channel that says whatever a test wants.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use futures_util::{SinkExt, StreamExt};
 use mmr::dev::Dev;
