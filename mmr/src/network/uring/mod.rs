@@ -16,6 +16,8 @@ mod buffers;
 mod engine;
 mod probe;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 pub use probe::{ProbeError, probe};
 

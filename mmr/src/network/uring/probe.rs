@@ -25,25 +25,33 @@ pub enum ProbeError {
     /// The kernel does not have all of it.
     #[error("io_uring is too old here ({0}): Linux 6.1 or later is needed")]
     TooOld(io::Error),
+    /// The limit of locked memory does not hold another ring.
+    #[error(
+        "io_uring gets no memory here ({0}): raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=), which \
+         all rings of a user share"
+    )]
+    NoMemory(io::Error),
     /// It is there and did not do what it should.
     #[error("io_uring does not work here: {0}")]
     Broken(io::Error),
 }
 
 impl ProbeError {
-    /// As an I/O error's kind.
+    /// The kind of the error behind it.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Forbidden(_) => io::ErrorKind::PermissionDenied,
             Self::TooOld(_) => io::ErrorKind::Unsupported,
-            Self::Broken(error) => error.kind(),
+            Self::NoMemory(error) | Self::Broken(error) => error.kind(),
         }
     }
 
-    fn of(error: io::Error) -> Self {
+    /// What stands behind an error of the ring's.
+    pub(super) fn of(error: io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => Self::Forbidden(error),
             Some(libc::ENOSYS | libc::EINVAL | libc::EOPNOTSUPP) => Self::TooOld(error),
+            Some(libc::ENOMEM) => Self::NoMemory(error),
             _ => Self::Broken(error),
         }
     }
@@ -117,4 +125,22 @@ fn loopback() -> io::Result<UdpSocket> {
     let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
     UdpSocket::bind(v4).or_else(|_no_v4| UdpSocket::bind(v6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_names_its_remedy() {
+        for (errno, remedy) in [
+            (libc::EPERM, "seccomp"),
+            (libc::ENOSYS, "Linux 6.1"),
+            (libc::EINVAL, "Linux 6.1"),
+            (libc::ENOMEM, "RLIMIT_MEMLOCK"),
+        ] {
+            let text = ProbeError::of(io::Error::from_raw_os_error(errno)).to_string();
+            assert!(text.contains(remedy), "{text}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! An io_uring instance set up for one thread, with its descriptor registered.
 
+use crate::network::batch::BATCH_MAX;
+use crate::packet::SLOTS;
 use io_uring::squeue::Entry;
 use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
 use io_uring::{CompletionQueue, IoUring, Probe, SubmissionQueue, Submitter};
@@ -8,10 +10,14 @@ use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Submission entries: a whole batch of sends, and what arms receptions and the waker.
-const SUBMISSIONS: u32 = 2_048;
-/// Completion entries: one for each slot the kernel may fill, and errors of a batch of sends.
-const COMPLETIONS: u32 = 8_192;
+/// Submission entries: a whole batch of sends.
+const SUBMISSIONS: u32 = 1_024;
+/// Completion entries: one for each slot the kernel may fill, and refusals of a whole batch of sends;
+/// what is more the kernel keeps until there is room. The ring's 150 KiB count against
+/// RLIMIT_MEMLOCK, 8 MiB by default for all of a user's rings.
+const COMPLETIONS: u32 = 4_096;
+
+const _: () = assert!(SLOTS as usize + BATCH_MAX <= COMPLETIONS as usize);
 
 /// The ring. Its parts borrow the boxed `IoUring` behind `instance`: the crate remembers a
 /// registered descriptor only in a `Submitter`, so that has to live as long as the ring.
