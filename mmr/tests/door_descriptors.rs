@@ -1,5 +1,5 @@
-//! A door that runs out of file descriptors waits, counts, and serves again when there are some. In a process of its
-//! own, as the limit is the process's.
+//! A door that runs out of file descriptors waits, counts, and serves again when there are some. In
+//! a process of its own, as the limit is the process's.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 #![allow(unreachable_pub, missing_docs, reason = "shared within a test, which nobody depends on")]
 

@@ -1,5 +1,5 @@
-//! Ten thousand connections that break off leave nothing behind: no descriptor, no memory, no count. In a process of
-//! its own, as it counts the process's descriptors and memory.
+//! Ten thousand connections that break off leave nothing behind: no descriptor, no memory, no
+//! count. In a process of its own, as it counts the process's descriptors and memory.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 #![allow(unreachable_pub, missing_docs, reason = "shared within a test, which nobody depends on")]
 
@@ -16,7 +16,8 @@ use std::time::Duration;
 use wire::{Kind, Transport};
 
 const CONNECTIONS: usize = 10_000;
-/// Allocators keep a little; 10,000 connections that each left only their read buffer would be 80 MiB.
+/// Allocators keep a little; 10,000 connections that each left only their read buffer would be 80
+/// MiB.
 const GROWTH_KIB_MAX: usize = 16 * 1024;
 
 fn descriptors() -> usize {

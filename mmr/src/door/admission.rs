@@ -1,4 +1,5 @@
-//! Who may come in: caps on all connections, on those that have proved nothing yet, and on the latter per source.
+//! Who may come in: caps on all connections, on those that have proved nothing yet, and on the
+//! latter per source.
 
 use super::limits::DoorLimits;
 use std::cell::RefCell;
@@ -15,7 +16,8 @@ pub(super) struct Admission {
     by_source: HashMap<Source, usize>,
 }
 
-/// Whom half-open connections are counted against: an IPv4 address, or an IPv6 /64, as a host has all of its /64.
+/// Whom half-open connections are counted against: an IPv4 address, or an IPv6 /64, as a host has
+/// all of its /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Source(IpAddr);
 

@@ -1,4 +1,5 @@
-//! One connection: its state, shared by the task that reads it, the task that writes it, and the dispatcher.
+//! One connection: its state, shared by the task that reads it, the task that writes it, and the
+//! dispatcher.
 
 use super::admission::Place;
 use super::limits::{DoorLimits, GOODBYE, WRITE_LEN};
@@ -112,7 +113,8 @@ impl<S: Socket> Connection<S> {
         matches!(self.stage.get(), Stage::Closing { .. })
     }
 
-    /// The router answers this connection: it is authentic and of this kind. False when it is closing.
+    /// The router answers this connection: it is authentic and of this kind. False when it is
+    /// closing.
     pub(super) fn confirm(&self, kind: Kind, marks: Marks) -> bool {
         let stage = Stage::Confirmed { kind };
         match self.stage.get() {
@@ -126,15 +128,16 @@ impl<S: Socket> Connection<S> {
         true
     }
 
-    /// Marks what is sent from now on: with the kind's mark, with control's while the kind is not known.
+    /// Marks what is sent from now on: with the kind's mark, with control's while the kind is not
+    /// known.
     pub(super) fn mark(&self, marks: Marks) {
         let dscp = match self.stage.get() {
             Stage::Confirmed { kind } => marks.of(kind),
             Stage::Handshake { .. } | Stage::Probation { .. } => marks.control,
             Stage::Closing { .. } => return,
         };
-        // A socket of this IP version takes any code point; a refusal would be a kernel without DSCP, which still
-        // carries media.
+        // A socket of this IP version takes any code point; a refusal would be a kernel without
+        // DSCP, which still carries media.
         let _ = marking::mark(&self.socket.fd(), self.path.remote().ip(), dscp);
     }
 
@@ -191,7 +194,8 @@ impl<S: Socket> Connection<S> {
         self.pen.notify_one();
     }
 
-    /// Deciphers what came (TLS), or passes it through (TCP), to `each` in pieces; answers whether more can follow.
+    /// Deciphers what came (TLS), or passes it through (TCP), to `each` in pieces; answers whether
+    /// more can follow.
     pub(super) fn decipher(
         &self,
         bytes: &[u8],
@@ -209,8 +213,8 @@ impl<S: Socket> Connection<S> {
         Ok(goes_on)
     }
 
-    /// The next bytes to write, appended to `out`: frames, sealed if this is TLS. Answers how many packets they hold;
-    /// nothing is appended when nothing waits.
+    /// The next bytes to write, appended to `out`: frames, sealed if this is TLS. Answers how many
+    /// packets they hold; nothing is appended when nothing waits.
     pub(super) fn fill(
         &self,
         out: &mut Vec<u8>,
@@ -228,7 +232,8 @@ impl<S: Socket> Connection<S> {
         } else {
             queue.take(WRITE_LEN, now, drops, |packet| wire::framing::frame(packet, &mut plain))
         };
-        // Writing to rustls' buffers and to memory does not fail; after close_notify plain bytes are not taken.
+        // Writing to rustls' buffers and to memory does not fail; after close_notify plain bytes
+        // are not taken.
         let _ = tls.writer().write_all(&plain);
         sealed::drain(tls, out);
         taken

@@ -1,6 +1,7 @@
 //! From bytes to packets: deciphers, splits into RFC 4571 frames, and lets through what may pass.
 //!
-//! The first frame must be a STUN check; until the router answered one, only STUN passes, and not much of it.
+//! The first frame must be a STUN check; until the router answered one, only STUN passes, and not
+//! much of it.
 
 use super::connection::Connection;
 use super::hall::Hall;

@@ -1,5 +1,5 @@
-//! The first words on port 443: reads the ClientHello, tells media from control by ALPN, and for media finishes the
-//! handshake. All before one deadline.
+//! The first words on port 443: reads the ClientHello, tells media from control by ALPN, and for
+//! media finishes the handshake. All before one deadline.
 
 use super::connection::Connection;
 use super::limits::{HELLO_LEN_MAX, READ_LEN};
@@ -41,13 +41,14 @@ pub(super) async fn greet<S: Socket>(
     }
 }
 
-/// Media is asked for by name alone: a browser, or a client without ALPN, gets control, and is told there what it did
-/// wrong.
+/// Media is asked for by name alone: a browser, or a client without ALPN, gets control, and is told
+/// there what it did wrong.
 fn wants_media(accepted: &Accepted) -> bool {
     accepted.client_hello().alpn().is_some_and(|mut names| names.any(|name| name == ALPN_MEDIA))
 }
 
-/// Reads until the ClientHello is complete. Everything read is in `heard`; answers how much of it rustls has taken.
+/// Reads until the ClientHello is complete. Everything read is in `heard`; answers how much of it
+/// rustls has taken.
 async fn read_hello<S: Socket>(
     connection: &Connection<S>,
     heard: &mut Vec<u8>,

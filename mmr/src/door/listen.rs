@@ -1,4 +1,5 @@
-//! Listening sockets: bound before the thread starts, so that a bad address is an error of the start.
+//! Listening sockets: bound before the thread starts, so that a bad address is an error of the
+//! start.
 
 use super::limits::BACKLOG;
 use super::marking::mark;
@@ -19,8 +20,8 @@ pub struct BindError {
     pub remedy: String,
 }
 
-/// Listens on `address`, with control's mark on everything a connection sends before its kind is known: the SYN-ACK
-/// and the TLS handshake take the listener's mark.
+/// Listens on `address`, with control's mark on everything a connection sends before its kind is
+/// known: the SYN-ACK and the TLS handshake take the listener's mark.
 pub(super) fn listen(address: SocketAddr, marks: Marks) -> Result<TcpListener, BindError> {
     try_listen(address, marks).map_err(|cause| BindError {
         address,
@@ -35,7 +36,8 @@ fn try_listen(address: SocketAddr, marks: Marks) -> io::Result<TcpListener> {
         // One socket per IP version: DSCP is set per version, and addresses compare as they are.
         socket.set_only_v6(true)?;
     }
-    // Connections of a process that ended may linger in TIME_WAIT on the port; a listener in use is still refused.
+    // Connections of a process that ended may linger in TIME_WAIT on the port; a listener in use is
+    // still refused.
     socket.set_reuse_address(true)?;
     mark(&socket, address.ip(), marks.control)?;
     socket.bind(&address.into())?;
@@ -56,13 +58,43 @@ fn remedy(address: SocketAddr, cause: &io::Error) -> String {
              `sysctl net.ipv4.ip_unprivileged_port_start={port}`; or choose another port"
         ),
         io::ErrorKind::AddrNotAvailable => {
-            "the address is on no interface of this host: see `ip address`, or listen on 0.0.0.0 or [::]"
+            "the address is on no interface of this host: see `ip address`, or listen on 0.0.0.0 \
+             or [::]"
                 .to_owned()
         }
-        io::ErrorKind::Unsupported => "this host has no such IP version: leave the address out".to_owned(),
         _ if cause.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
             "this host has IPv6 switched off: leave the address out".to_owned()
         }
         _ => "check the address in the configuration".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(errno: i32, expected: Expect) {
+        let address = SocketAddr::from(([0, 0, 0, 0], 443));
+        let cause = io::Error::from_raw_os_error(errno);
+        expected.assert_eq(&remedy(address, &cause));
+    }
+
+    #[test]
+    fn a_refused_port_is_met_with_what_allows_it() {
+        check(
+            libc::EACCES,
+            expect![
+                "ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities, else `setcap cap_net_bind_service=+ep` on the binary) or `sysctl net.ipv4.ip_unprivileged_port_start=443`; or choose another port"
+            ],
+        );
+    }
+
+    #[test]
+    fn a_missing_ip_version_is_named() {
+        check(
+            libc::EAFNOSUPPORT,
+            expect!["this host has IPv6 switched off: leave the address out"],
+        );
     }
 }

@@ -3,11 +3,12 @@
 //! ```text
 //!   accept ─▶ admission ─▶ TCP ───────────────▶ media ─▶ frames ─▶ worker `connection % workers`
 //!                     └──▶ TLS ─▶ ClientHello ─┬▶ media (ALPN mmr-media/1)
-//!                                              └▶ control (http/1.1, or no ALPN): socket and bytes, over `events`
+//!                                              └▶ control (all else): socket and bytes, over `events`
 //! ```
 //!
-//! One task reads a connection and owns its life, another writes it from a queue bounded by time. The thread runs on
-//! io_uring (tokio-uring), or on plain tokio where io_uring is forbidden; the connections' logic is the same.
+//! One task reads a connection and owns its life, another writes it from a queue bounded by time.
+//! The thread runs on io_uring (tokio-uring), or on plain tokio where io_uring is forbidden; the
+//! connections' logic is the same.
 //!
 //! Not here: who may do what. A frame is authentic when its worker's router says so, by answering.
 #![forbid(unsafe_code)]
@@ -56,7 +57,8 @@ pub struct DoorConfig {
     pub tls_config: Arc<ServerConfig>,
     /// DSCP marks.
     pub marks: Marks,
-    /// What the thread runs on: `Uring` is tokio-uring, `Poll` is plain tokio, `Auto` the first if it works.
+    /// What the thread runs on: `Uring` is tokio-uring, `Poll` is plain tokio, `Auto` the first if
+    /// it works.
     pub backend: BackendChoice,
     /// Deadlines and caps.
     pub limits: DoorLimits,
@@ -71,7 +73,8 @@ pub enum DoorError {
     Bind(#[from] BindError),
     /// io_uring was asked for and does not work here.
     #[error(
-        "the stream thread cannot use io_uring: {0}; allow it (sysctl kernel.io_uring_disabled=0, the container's seccomp profile), or set the backend to auto"
+        "the stream thread cannot use io_uring: {0}; allow it (sysctl kernel.io_uring_disabled=0, \
+         the container's seccomp profile), or set the backend to auto"
     )]
     Uring(std::io::Error),
     /// The thread or its runtime could not be made.
@@ -146,7 +149,8 @@ impl DoorHandle {
         self.fallback.as_deref()
     }
 
-    /// Whether the thread runs; it ends only by [`DoorHandle::stop`], [`DoorOrder::Stop`] or a fault of ours.
+    /// Whether the thread runs; it ends only by [`DoorHandle::stop`], [`DoorOrder::Stop`] or a
+    /// fault of ours.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }

@@ -1,7 +1,9 @@
-//! What waits to be written to one connection: bounded by age, so that a slow reader gets less media and not late media.
+//! What waits to be written to one connection: bounded by age, so that a slow reader gets less
+//! media and not late media.
 //!
-//! STUN and RTCP go before media and are not dropped for their age: a late answer still keeps a link alive. Their
-//! number is bounded. Packets are copied in, so that a connection that stands still holds none of the shared buffers.
+//! STUN and RTCP go before media and are not dropped for their age: a late answer still keeps a
+//! link alive. Their number is bounded. Packets are copied in, so that a connection that stands
+//! still holds none of the shared buffers.
 
 use super::limits::{CONTROL_FRAMES_MAX, DoorLimits, QUEUE_LEN_MAX, QUEUES_LEN_MAX};
 use router::DropReason;
@@ -69,8 +71,8 @@ impl Queue {
         self.total.set(total);
     }
 
-    /// Calls `each` for the packets to be written now, as many as `room` bytes hold with their two bytes of length;
-    /// answers how many. What is late by `now` is dropped instead.
+    /// Calls `each` for the packets to be written now, as many as `room` bytes hold with their two
+    /// bytes of length; answers how many. What is late by `now` is dropped instead.
     pub(super) fn take(
         &mut self,
         mut room: usize,
@@ -114,7 +116,8 @@ impl Queue {
         Some(media.packet)
     }
 
-    /// Drops what is late in front. Packets come in the order they were heard, but for repaired ones.
+    /// Drops what is late in front. Packets come in the order they were heard, but for repaired
+    /// ones.
     fn expire(&mut self, now: Instant, drops: &mut impl FnMut(DropReason)) {
         while self.media.front().is_some_and(|media| media.late_at < now) {
             self.pop_media();

@@ -46,8 +46,8 @@ pub(super) async fn serve<S: Socket>(hall: Rc<Hall<S>>, connection: Rc<Connectio
     }
     hall.leave(&connection);
     if frames.delivered() {
-        // The worker must hear of it, or would send to nobody; the connection's place is held until it did, so
-        // that what waits here is bounded by the cap on connections.
+        // The worker must hear of it, or would send to nobody; the connection's place is held until
+        // it did, so that what waits here is bounded by the cap on connections.
         while !hall.deliver_closed(connection.path()) && !hall.is_stopping() {
             tokio::time::sleep(CLOSED_PAUSE).await;
         }
@@ -128,7 +128,8 @@ pub(super) async fn read<S: Socket>(
     }
 }
 
-/// Writes everything; ends at the connection's deadline. For the greeting: later the writer's task writes.
+/// Writes everything; ends at the connection's deadline. For the greeting: later the writer's task
+/// writes.
 pub(super) async fn send<S: Socket>(
     connection: &Connection<S>,
     mut bytes: Vec<u8>,
@@ -146,8 +147,8 @@ pub(super) async fn send<S: Socket>(
     Ok(())
 }
 
-/// Waits for `operation` until the connection's deadline, which may move meanwhile. The operation is given up then,
-/// not taken back: the connection must be cut.
+/// Waits for `operation` until the connection's deadline, which may move meanwhile. The operation
+/// is given up then, not taken back: the connection must be cut.
 async fn before_deadline<S: Socket, F: Future>(
     connection: &Connection<S>,
     operation: F,

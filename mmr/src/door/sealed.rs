@@ -3,8 +3,8 @@
 use rustls::ServerConnection;
 use std::io::Read;
 
-/// Feeds what came into `tls` and passes what it deciphers to `each`, in pieces. Answers whether more can follow:
-/// false when the peer said goodbye.
+/// Feeds what came into `tls` and passes what it deciphers to `each`, in pieces. Answers whether
+/// more can follow: false when the peer said goodbye.
 ///
 /// # Errors
 /// The peer does not follow TLS; an alert waits to be written.

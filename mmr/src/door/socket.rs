@@ -1,4 +1,5 @@
-//! The one seam between the connections' logic and what the thread runs on: owned buffers go in and come back.
+//! The one seam between the connections' logic and what the thread runs on: owned buffers go in and
+//! come back.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -16,8 +17,8 @@ pub(super) trait Listener: Sized + 'static {
     async fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
 }
 
-/// A connection of one of the runtimes. One read and one write may be under way at a time; neither can be taken back,
-/// [`hang_up`] ends them.
+/// A connection of one of the runtimes. One read and one write may be under way at a time; neither
+/// can be taken back, [`hang_up`] ends them.
 pub(super) trait Socket: 'static {
     /// Reads at most `buffer.len()` bytes into its front.
     async fn read(&self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>);

@@ -1,7 +1,8 @@
-//! The stream thread: accepts, takes packets from the workers and orders from control, and ends in good order.
+//! The stream thread: accepts, takes packets from the workers and orders from control, and ends in
+//! good order.
 
 use super::hall::Hall;
-use super::limits::{ACCEPT_PAUSE, DISPATCH_MAX, GOODBYE, UNSENT_LEN};
+use super::limits::{ACCEPT_PAUSE, DISPATCH_MAX, GOODBYE, UNSENT_LEN, WARN_INTERVAL};
 use super::marking::mark;
 use super::reader;
 use super::socket::{Listener, Socket};
@@ -111,6 +112,7 @@ fn prepare<L: Listener>(opened: &[Opened]) -> io::Result<Vec<(Transport, L)>> {
 }
 
 async fn accept_all<L: Listener>(hall: Rc<Hall<L::Socket>>, listener: L, transport: Transport) {
+    let mut warned = None;
     while !hall.is_stopping() {
         match listener.accept().await {
             Ok((socket, remote)) => {
@@ -120,12 +122,14 @@ async fn accept_all<L: Listener>(hall: Rc<Hall<L::Socket>>, listener: L, transpo
                 tokio::task::spawn_local(reader::serve(Rc::clone(&hall), connection));
             }
             Err(error) if is_scarcity(&error) => {
-                // Counted at each try, whether somebody knocks or not: the ring takes a descriptor first.
+                // Counted at each try, whether somebody knocks or not: the ring takes a descriptor
+                // first.
                 hall.refuse();
+                warn_of_scarcity(&error, &mut warned);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-            // The peer went before it was accepted, or the listener was shut down. Neither lasts; should it be
-            // something else, others still get their turn.
+            // The peer went before it was accepted, or the listener was shut down. Neither lasts;
+            // should it be something else, others still get their turn.
             Err(_) => tokio::task::yield_now().await,
         }
     }
@@ -143,6 +147,18 @@ fn is_scarcity(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
+/// This is ours to mend, not a peer's doing: the operator hears of it, now and then.
+fn warn_of_scarcity(error: &io::Error, warned: &mut Option<Instant>) {
+    let now = Instant::now();
+    if warned.is_none_or(|last| now.duration_since(last) >= WARN_INTERVAL) {
+        *warned = Some(now);
+        tracing::warn!(
+            "no TCP or TLS connection can be accepted: {error}; raise the limit on open files \
+             (LimitNOFILE in the systemd unit, ulimit -n) or give the host more memory"
+        );
+    }
+}
+
 /// Takes packets and orders until told to stop.
 async fn dispatch<S: Socket>(hall: &Hall<S>, opened: &[Opened], event: &AsyncFd<BorrowedFd<'_>>) {
     let port = &hall.exchange.door;
@@ -153,8 +169,8 @@ async fn dispatch<S: Socket>(hall: &Hall<S>, opened: &[Opened], event: &AsyncFd<
         }
         port.waker.fall_asleep();
         if !port.outgoing.is_empty() || !port.orders.is_empty() {
-            // Ring for ourselves. Going through the kernel makes the thread park, which gives every connection its
-            // turn, and is when tokio-uring submits what they began.
+            // Ring for ourselves. Going through the kernel makes the thread park, which gives every
+            // connection its turn, and is when tokio-uring submits what they began.
             port.waker.wake();
         }
         match event.readable().await {

@@ -1,4 +1,5 @@
-//! The seam on io_uring: tokio-uring with default ring flags (its driver stalls with DEFER_TASKRUN).
+//! The seam on io_uring: tokio-uring with default ring flags (its driver stalls with
+//! DEFER_TASKRUN).
 
 use super::limits::{RING_COMPLETIONS, RING_ENTRIES};
 use super::socket::{Listener, Socket};
@@ -24,7 +25,8 @@ pub(super) fn runtime() -> io::Result<tokio_uring::Runtime> {
     Ok(runtime)
 }
 
-/// Sends a byte through the ring and back, as some sandboxes let a ring be made and then refuse its operations.
+/// Sends a byte through the ring and back, as some sandboxes let a ring be made and then refuse its
+/// operations.
 async fn probe() -> io::Result<()> {
     let (near, far) = StdUnixStream::pair()?;
     let (near, far) = (UnixStream::from_std(near), UnixStream::from_std(far));
@@ -37,7 +39,8 @@ impl Listener for TcpListener {
     type Socket = TcpStream;
 
     fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        // Blocking on purpose: the ring answers EAGAIN on a non-blocking descriptor instead of waiting.
+        // Blocking on purpose: the ring answers EAGAIN on a non-blocking descriptor instead of
+        // waiting.
         listener.set_nonblocking(false)?;
         Ok(Self::from_std(listener))
     }

@@ -39,7 +39,8 @@ pub(super) async fn serve<S: Socket>(hall: Rc<Hall<S>>, connection: Rc<Connectio
     }
 }
 
-/// Writes to the end, however long the peer takes: a frame once begun is finished. Only a connection that ends stops it.
+/// Writes to the end, however long the peer takes: a frame once begun is finished. Only a
+/// connection that ends stops it.
 async fn write_all<S: Socket>(socket: &S, mut bytes: Vec<u8>) -> (bool, Vec<u8>) {
     let mut sent = 0;
     while sent < bytes.len() {

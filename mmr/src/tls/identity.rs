@@ -30,7 +30,8 @@ pub enum IdentityError {
     },
     /// The file is not PEM.
     #[error(
-        "{path} is not PEM: {cause}; convert it with openssl, or name the file that begins with -----BEGIN"
+        "{path} is not PEM: {cause}; convert it with openssl, or name the file that begins with \
+         -----BEGIN"
     )]
     NotPem {
         /// Which file.
@@ -71,7 +72,8 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// Reads a PEM chain (leaf first) and its PEM key (PKCS#8, PKCS#1 or SEC1); both may be in one file.
+    /// Reads a PEM chain (leaf first) and its PEM key (PKCS#8, PKCS#1 or SEC1); both may be in one
+    /// file.
     pub fn from_files(chain: &Path, key: &Path) -> Result<Self, IdentityError> {
         let certificates = read_chain(chain)?;
         let private = read_key(key)?;
@@ -85,8 +87,8 @@ impl Identity {
             })
     }
 
-    /// Makes a key and a self-signed certificate for `localhost`, `127.0.0.1`, `::1` and `names` (DNS names or IP
-    /// addresses); answers the certificate as PEM too, for clients to trust.
+    /// Makes a key and a self-signed certificate for `localhost`, `127.0.0.1`, `::1` and `names`
+    /// (DNS names or IP addresses); answers the certificate as PEM too, for clients to trust.
     pub fn self_signed(names: &[String]) -> Result<(Self, String), IdentityError> {
         let all = with_loopback(names);
         let bad = |cause| IdentityError::BadName { names: all.join(", "), cause };

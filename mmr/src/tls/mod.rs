@@ -1,8 +1,9 @@
-//! TLS for port 443: an identity (certificate chain and key), the two configurations made of it, and a stream that
-//! gives back what was read of it.
+//! TLS for port 443: an identity (certificate chain and key), the two configurations made of it,
+//! and a stream that gives back what was read of it.
 //!
-//! TLS 1.3 alone, rustls on aws-lc-rs. Media and control differ in ALPN only: the door reads the ClientHello and picks.
-//! A reload makes new configurations from new files; connections that stand keep theirs.
+//! TLS 1.3 alone, rustls on aws-lc-rs. Media and control differ in ALPN only: the door reads the
+//! ClientHello and picks. A reload makes new configurations from new files; connections that stand
+//! keep theirs.
 
 mod identity;
 mod prefixed;
@@ -20,7 +21,8 @@ use wire::control::{ALPN_CONTROL, ALPN_MEDIA};
 pub struct TlsConfigs {
     /// For the door: ALPN `mmr-media/1`.
     pub media: Arc<ServerConfig>,
-    /// For the control thread, which finishes the handshakes of control channels: ALPN `http/1.1`, or none.
+    /// For the control thread, which finishes the handshakes of control channels: ALPN `http/1.1`,
+    /// or none.
     pub control: Arc<ServerConfig>,
 }
 
@@ -43,7 +45,8 @@ fn config(identity: &Identity, alpn: &[u8]) -> Arc<ServerConfig> {
         .with_no_client_auth()
         .with_cert_resolver(identity.resolver());
     config.alpn_protocols = vec![alpn.to_vec()];
-    // Connections live for a whole meeting: resumption would save little and keep state of every client.
+    // Connections live for a whole meeting: resumption would save little and keep state of every
+    // client.
     config.send_tls13_tickets = 0;
     Arc::new(config)
 }

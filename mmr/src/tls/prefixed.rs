@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads `prefix` first, then the stream; writes go straight to the stream. The control thread finishes the TLS
-/// handshake on one, with the ClientHello the door read in front.
+/// Reads `prefix` first, then the stream; writes go straight to the stream. The control thread
+/// finishes the TLS handshake on one, with the ClientHello the door read in front.
 #[derive(Debug)]
 pub struct Prefixed<S> {
     prefix: Vec<u8>,

@@ -9,7 +9,8 @@ use std::process::Command;
 use wire::mark::Marks;
 use wire::{Kind, Transport};
 
-/// What the kernel says it puts into the TOS or traffic class byte of the door's end (inet_diag, by `ss`).
+/// What the kernel says it puts into the TOS or traffic class byte of the door's end (inet_diag, by
+/// `ss`).
 fn mark_of(door: SocketAddr, client: SocketAddr) -> Option<u8> {
     let filter = format!("src {door} and dst {client}");
     let output = Command::new("ss").args(["-tnH", "--tos", &filter]).output().unwrap();

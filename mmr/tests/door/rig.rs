@@ -1,4 +1,5 @@
-//! A door with real sockets, workers that answer STUN checks and note everything else, and clients to knock.
+//! A door with real sockets, workers that answer STUN checks and note everything else, and clients
+//! to knock.
 
 use mmr::door::{DoorConfig, DoorError, DoorHandle, DoorLimits};
 use mmr::exchange::{
@@ -65,7 +66,8 @@ impl Plan {
         self
     }
 
-    /// Opens the door on both IP versions; `None`, and said, where io_uring is asked for and forbidden.
+    /// Opens the door on both IP versions; `None`, and said, where io_uring is asked for and
+    /// forbidden.
     pub fn open(self) -> Option<Rig> {
         self.open_bare().map(Rig::with_workers)
     }
@@ -132,8 +134,8 @@ impl Rig {
         self.speak(transport, socket)
     }
 
-    /// A client whose own kernel takes little: the buffer is set before the connection is made, so that the window
-    /// it offers is one it can hold.
+    /// A client whose own kernel takes little: the buffer is set before the connection is made, so
+    /// that the window it offers is one it can hold.
     pub fn connect_small(&self, transport: Transport) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();

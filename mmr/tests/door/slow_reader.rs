@@ -28,8 +28,8 @@ fn a_slow_reader_loses_old_media_and_hurts_nobody(
     let (mut slow, slow_id) = joined(&rig, rig.connect_small(transport));
     let (mut quick, quick_id) = joined(&rig, rig.connect(transport));
 
-    // In step: every packet reaches the quick reader before the next is sent, while the slow one takes nothing. The
-    // quick one's are never late, so that a busy machine does not fail the test.
+    // In step: every packet reaches the quick reader before the next is sent, while the slow one
+    // takes nothing. The quick one's are never late, so that a busy machine does not fail the test.
     let later = Instant::now() + Duration::from_secs(3600);
     let deadline = Instant::now() + PATIENCE;
     let mut sent = 0;
@@ -60,7 +60,8 @@ fn a_slow_reader_loses_old_media_and_hurts_nobody(
     }
     let lost = rig.drops(DropReason::StreamLate) + rig.drops(DropReason::StreamQueueFull);
     assert_eq!(received + lost, u64::from(sent) + 1);
-    // 16 KiB of receive buffer (doubled by the kernel), 16 KiB unsent, a batch, and what TCP had in flight.
+    // 16 KiB of receive buffer (doubled by the kernel), 16 KiB unsent, a batch, and what TCP had in
+    // flight.
     assert!(received * 1200 < 256 * 1024, "{received} packets hid in buffers");
 }
 

@@ -18,7 +18,8 @@ impl Bench {
         Self { queue, total, start: Instant::now(), dropped: Vec::new() }
     }
 
-    /// Queues a packet of `len` bytes that begins with `first` and is otherwise `mark`, heard and queued at `ms`.
+    /// Queues a packet of `len` bytes that begins with `first` and is otherwise `mark`, heard and
+    /// queued at `ms`.
     fn push(&mut self, first: u8, mark: u8, len: usize, kind: Kind, ms: u64) {
         let mut packet = vec![mark; len];
         packet[0] = first;
