@@ -176,11 +176,25 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_the_host_does_not_grant_is_told() {
+    fn granted_sizes_are_what_the_sockets_have() {
         let options = SocketOptions { receive_buffer_bytes: 1 << 30, ..SocketOptions::default() };
         let listening = open(&["127.0.0.1:0".parse().unwrap()], 1, &options).unwrap();
-        assert_eq!(listening.receive_buffer.requested, 1 << 30);
-        assert!(listening.receive_buffer.granted <= 1 << 30);
-        assert_eq!(listening.send_buffer.granted.min(4 << 20), listening.send_buffer.granted);
+        let socket = socket2::SockRef::from(&listening.workers[0][0]);
+        let granted = socket.recv_buffer_size().unwrap() / 2;
+        assert_eq!(listening.receive_buffer, BufferSize { requested: 1 << 30, granted });
+        let granted = socket.send_buffer_size().unwrap() / 2;
+        assert_eq!(listening.send_buffer, BufferSize { requested: 4 << 20, granted });
+    }
+
+    #[test]
+    fn ipv4_and_ipv6_may_have_the_same_port() {
+        let v6 = open(&["[::]:0".parse().unwrap()], 1, &SocketOptions::default()).unwrap();
+        let port = v6.addresses[0].port();
+        // Bound to IPv6 alone, the port is free for IPv4; another process may have it, though.
+        let v4 = SocketAddr::new("0.0.0.0".parse().unwrap(), port);
+        match open(&[v4], 1, &SocketOptions::default()) {
+            Ok(v4) => assert_eq!(v4.addresses[0].port(), port),
+            Err(error) => assert!(UdpSocket::bind(v4).is_err(), "{error}"),
+        }
     }
 }

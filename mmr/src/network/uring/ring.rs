@@ -165,9 +165,28 @@ fn is_passing(error: &io::Error) -> bool {
 
 impl Drop for Ring {
     fn drop(&mut self) {
+        // A registered descriptor would keep the ring alive for as long as this thread. That it was
+        // never registered is the only way to fail.
+        let _ = self.parts.submitter.unregister_ring_fd();
         // SAFETY: dropped here, once, and not used afterwards.
         unsafe { ManuallyDrop::drop(&mut self.parts) };
         // SAFETY: the pointer is from `Box::into_raw`, and what borrowed from it was just dropped.
         drop(unsafe { Box::from_raw(self.instance) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn a_thread_can_register_one_ring_after_the_other() {
+        // A thread has room for 16 at once (IO_RINGFD_REG_MAX in the kernel).
+        for _ in 0..40 {
+            let mut ring = Ring::new().unwrap();
+            let again = ring.parts.submitter.register_ring_fd().unwrap_err();
+            assert_eq!(again.raw_os_error(), Some(libc::EEXIST), "it was not registered");
+        }
     }
 }
