@@ -67,3 +67,23 @@ impl Handle {
         answer.await.map_err(|_| Error::Ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn names_the_worker_that_takes_no_turns() {
+        let started = Instant::now().checked_sub(Duration::from_secs(60)).expect("a booted host");
+        let exchange = Arc::new(Exchange::new(3, started).expect("eventfds"));
+        let (commands, _nobody) = mpsc::channel(1);
+        let handle = Handle::new(commands, Arc::clone(&exchange));
+        for (worker, beat_ms) in [(0, 59_900), (1, 50_000), (2, 60_500)] {
+            exchange.workers[worker].heartbeat_ms.store(beat_ms, Ordering::Relaxed);
+        }
+        let stalled: Vec<(u8, u64)> =
+            handle.stalled().iter().map(|(worker, age)| (worker.0, age.as_secs())).collect();
+        assert_eq!(stalled, [(1, 10)]);
+    }
+}
