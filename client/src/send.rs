@@ -173,6 +173,14 @@ impl LayerSender {
         found
     }
 
+    /// Everything still kept that was sent since then.
+    pub fn resend_since(&mut self, since: Instant) -> Vec<Bytes> {
+        let late = self.history.iter().filter(|sent| sent.at >= since);
+        let found: Vec<Bytes> = late.map(|sent| sent.packet.clone()).collect();
+        self.statistics.resent += found.len() as u64;
+        found
+    }
+
     fn kept(&self, seq: Seq) -> Option<Bytes> {
         let front = self.history.front()?;
         let ahead = seq.0.wrapping_sub(low_16(front.index));

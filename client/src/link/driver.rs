@@ -41,6 +41,8 @@ pub(super) struct Driver {
     consented_at: Instant,
     heard_at: Instant,
     check_at: Instant,
+    /// When this end moved to another port by itself, until the MMR knows.
+    moved_at: Option<Instant>,
     report_at: Instant,
     report_interval: Duration,
     dscp: DscpSet,
@@ -84,6 +86,7 @@ impl Driver {
             consented_at: now,
             heard_at: now,
             check_at: now,
+            moved_at: None,
             report_at: now + limits::REPORT_INTERVAL,
             report_interval: limits::REPORT_INTERVAL,
             dscp: DscpSet::default(),
@@ -194,9 +197,12 @@ impl Driver {
         match classify(&packet) {
             Some(Class::Stun) => {
                 let Some(answer) = self.checks.receive(now, &packet) else { return };
-                self.answer = answer;
+                let before = std::mem::replace(&mut self.answer, answer);
                 self.consented_at = now;
                 self.check_at = now + limits::CONSENT_INTERVAL;
+                if before.mapped != answer.mapped {
+                    self.catch_up();
+                }
             }
             Some(Class::Rtcp) => self.handle_rtcp(now, packet),
             Some(Class::Rtp) => self.handle_rtp(now, &packet, dscp),
@@ -252,6 +258,20 @@ impl Driver {
         }
     }
 
+    /// The MMR knows this link by another address than before. What was sent meanwhile it took for a stranger's, and
+    /// the worker that hears the new address may not know that anything is missing: send it again.
+    fn catch_up(&mut self) {
+        let since = self.moved_at.unwrap_or(self.heard_at);
+        let margin = limits::NACK_INTERVAL + self.answer.round_trip;
+        let since = since.checked_sub(margin).unwrap_or(since);
+        self.moved_at = None;
+        let missed: Vec<_> =
+            self.senders.values_mut().flat_map(|sender| sender.resend_since(since)).collect();
+        for packet in missed {
+            self.transmit(&packet, packet.len());
+        }
+    }
+
     async fn handle_timeout(&mut self) -> Result<(), Over> {
         let now = Instant::now();
         self.feed_back(now);
@@ -262,18 +282,22 @@ impl Driver {
         // RFC 7675 §5.1, and sooner when a link that is in use has gone quiet.
         let in_use = !(self.senders.is_empty() && self.receivers.is_empty());
         let quiet = in_use && now.saturating_duration_since(self.heard_at) > limits::QUIET_CHECK;
-        if quiet {
-            self.check_at = self.check_at.min(now);
+        if quiet && self.check_at > now + limits::CHECK_RETRANSMIT {
+            self.check_at = now;
         }
         if now >= self.check_at {
-            self.check_at = now + limits::QUIET_CHECK / 2;
-            let request = self.checks.write(now);
-            self.transmit(&request, request.len());
+            self.send_check(now);
         }
         if now.saturating_duration_since(self.consented_at) > limits::CONSENT_TIMEOUT {
             return self.bind_anew().await;
         }
         Ok(())
+    }
+
+    fn send_check(&mut self, now: Instant) {
+        self.check_at = now + limits::CHECK_RETRANSMIT;
+        let request = self.checks.write(now);
+        self.transmit(&request, request.len());
     }
 
     /// NACKs and PLIs of all layers.
@@ -326,6 +350,7 @@ impl Driver {
         let Bound { path, transport, answer, checks } = bound.ok_or(Over)?;
         (self.path, self.transport, self.answer, self.checks) = (path, transport, answer, checks);
         self.rebound += 1;
+        self.catch_up();
         self.settle(Instant::now());
         Ok(())
     }
@@ -339,7 +364,10 @@ impl Driver {
         self.path = Path::Udp(path);
         self.rebound += 1;
         if rebinding == Rebinding::Noticed {
-            self.check_at = Instant::now();
+            // Ahead of any media: packets from an unknown address are dropped.
+            let now = Instant::now();
+            self.moved_at = Some(now);
+            self.send_check(now);
         }
         Ok(local)
     }

@@ -241,6 +241,3 @@ impl Path {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 //! Reads the DSCP of a TCP connection's packets: Linux does not tell a TCP socket, but a packet socket sees it.
 //!
-//! Takes CAP_NET_RAW; without it the marks are unknown and reported so. A classic BPF filter leaves only the
+//! Takes `CAP_NET_RAW`; without it the marks are unknown and reported so. A classic BPF filter leaves only the
 //! packets the remote sends to the local port.
 
 use super::dscp::{DscpSet, of_traffic_class};
@@ -102,4 +102,47 @@ fn filter(remote: SocketAddr, local: SocketAddr) -> Vec<SockFilter> {
     }
     program.extend([one(RETURN, HEADERS_LEN_U32), one(RETURN, 0)]);
     program
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test may fail by panic
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn the_marks_of_a_connection_are_seen_or_it_says_that_it_may_not_look() {
+        for ip in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(ip).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = TcpStream::connect(address).await.unwrap();
+            let other = TcpStream::connect(address).await.unwrap();
+            let mut server = listener.accept().await.unwrap().0;
+            let sniffer = match Sniffer::start(address, client.local_addr().unwrap()) {
+                Ok(sniffer) => sniffer,
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                    return;
+                }
+            };
+            let socket = socket2::SockRef::from(&server);
+            match address {
+                SocketAddr::V4(_) => socket.set_tos_v4(46 << 2).unwrap(),
+                SocketAddr::V6(_) => socket.set_tclass_v6(46 << 2).unwrap(),
+            }
+            server.write_all(b"marked").await.unwrap();
+            // Another connection's packets, unmarked, are none of this one's.
+            listener.accept().await.unwrap().0.write_all(b"plain").await.unwrap();
+            let seen = async {
+                while sniffer.seen().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), seen).await.unwrap();
+            assert_eq!(sniffer.seen().iter().collect::<Vec<_>>(), [46], "{address}");
+            drop(other);
+        }
+    }
 }

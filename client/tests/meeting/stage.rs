@@ -1,5 +1,4 @@
 //! A real MMR on free ports of loopback, and clients of it.
-#![allow(dead_code)] // each test uses a part
 
 use client::media::Digest;
 use client::{
@@ -7,8 +6,9 @@ use client::{
     RecordReport, Recorder, Source, Token, TransportChoice, Trust, no_progress,
 };
 use mmr::Daemon;
+use mmr::config::Config;
 use mmr::dev::Dev;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -26,9 +26,21 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With a configuration that is a little different.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let dev = Dev::temporary().unwrap();
-        let daemon = Daemon::start(dev.config()).unwrap();
+        let mut config = dev.config();
+        change(&mut config);
+        let daemon = Daemon::start(config).unwrap();
         Self { daemon, dev }
+    }
+
+    /// A token for another participant of the same meeting.
+    pub(crate) fn token(&self, participant: &str) -> String {
+        self.dev.token(MEETING, participant, Role::Attendee)
     }
 
     pub(crate) fn join(
@@ -41,7 +53,7 @@ impl Stage {
         let at = tls.iter().find(|address| ip.allows(address.ip())).unwrap();
         JoinOptions {
             mmr: MmrAddress { host: at.ip().to_string(), port: at.port() },
-            token: Token::new(self.dev.token(MEETING, participant, Role::Attendee)),
+            token: Token::new(self.token(participant)),
             trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
             transport,
             ip,
@@ -59,8 +71,12 @@ impl Stage {
 }
 
 pub(crate) fn clip(name: &str) -> Arc<Clip> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/media");
-    Arc::new(Clip::open(&folder.join(name)).unwrap())
+    Arc::new(Clip::open(&media(name)).unwrap())
+}
+
+/// A clip's file.
+pub(crate) fn media(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/media").join(name)
 }
 
 pub(crate) fn source(kind: Kind, name: &str) -> Source {
