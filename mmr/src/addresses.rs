@@ -4,8 +4,8 @@ use crate::config::Listen;
 use std::net::{IpAddr, SocketAddr};
 use wire::control::Addresses;
 
-/// What clients are told, from what is really bound: the advertised addresses, else the bound ones, "any" replaced
-/// by the host's own of the same family.
+/// What clients are told, from what is really bound: the advertised addresses, else the bound ones,
+/// "any" replaced by the host's own of the same family.
 pub(crate) fn to_tell(listen: &Listen, bound: &Addresses) -> Addresses {
     let host: Vec<IpAddr> = of_this_host().collect();
     let tell = |bound: &[SocketAddr]| told(&listen.advertise, bound, &host);

@@ -1,4 +1,5 @@
-//! The files a configuration names: certificate, its key, and the zone's public keys. Read at start and at reload.
+//! The files a configuration names: certificate, its key, and the zone's public keys. Read at start
+//! and at reload.
 
 use crate::Config;
 use crate::tls::{Identity, IdentityError, TlsConfigs};

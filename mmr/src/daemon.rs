@@ -20,7 +20,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wire::control::Addresses;
 
-/// A running router. Dropped, it ends as with [`Daemon::stop`], and blocks for as long as that takes.
+/// A running router. Dropped, it ends as with [`Daemon::stop`], and blocks for as long as that
+/// takes.
 pub struct Daemon {
     about: Arc<About>,
     control: Handle,
@@ -37,8 +38,8 @@ struct Threads {
 }
 
 impl Daemon {
-    /// Opens every socket, starts every thread, and answers when clients can connect. May be called from any thread,
-    /// within a runtime or without; blocks for some milliseconds.
+    /// Opens every socket, starts every thread, and answers when clients can connect. May be called
+    /// from any thread, within a runtime or without; blocks for some milliseconds.
     ///
     /// # Errors
     /// What the configuration names can't be had; nothing is left running then.
@@ -94,7 +95,8 @@ impl Daemon {
         }
     }
 
-    /// Where it listens, as really bound: in the order of the configured addresses, ports filled in.
+    /// Where it listens, as really bound: in the order of the configured addresses, ports filled
+    /// in.
     pub fn addresses(&self) -> &Addresses {
         &self.about.addresses
     }
@@ -107,7 +109,8 @@ impl Daemon {
         Ok(Stats::of(&self.about, &*self.control.snapshot().await?))
     }
 
-    /// Turns newcomers away, tells everybody to move on until the deadline, and answers at once. Media goes on.
+    /// Turns newcomers away, tells everybody to move on until the deadline, and answers at once.
+    /// Media goes on.
     ///
     /// # Errors
     /// [`Error::Ended`].
@@ -123,8 +126,8 @@ impl Daemon {
         self.control.undrain().await
     }
 
-    /// Takes certificates, token keys and DSCP of this configuration; everything else stays as it was at start. No packet
-    /// and no connection is lost.
+    /// Takes certificates, token keys and DSCP of this configuration; everything else stays as it
+    /// was at start. No packet and no connection is lost.
     ///
     /// # Errors
     /// A file can't be used: nothing has changed then. Or [`Error::Ended`].
@@ -349,7 +352,8 @@ fn worker_count(config: &Config) -> usize {
     count.min(limits::WORKERS_MAX)
 }
 
-/// The core of each worker; none when there are fewer cores than workers, and the scheduler does better.
+/// The core of each worker; none when there are fewer cores than workers, and the scheduler does
+/// better.
 fn cores(config: &Config) -> Vec<usize> {
     if !config.workers.cores.is_empty() {
         return config.workers.cores.clone();

@@ -1,4 +1,5 @@
-//! A router for trying out and for tests: its own certificate, its own signing key, free ports on loopback.
+//! A router for trying out and for tests: its own certificate, its own signing key, free ports on
+//! loopback.
 //!
 //! Not for production: the private keys lie in a folder that only its owner may enter.
 
@@ -43,7 +44,8 @@ impl Dev {
         Ok(dev)
     }
 
-    /// In this folder, made for its owner alone when it is not there; new certificate and keys each time.
+    /// In this folder, made for its owner alone when it is not there; new certificate and keys each
+    /// time.
     ///
     /// # Errors
     /// When the folder is somebody else's, or it or a file in it can't be written.
@@ -70,7 +72,8 @@ impl Dev {
         Ok(Self { dir: dir.to_owned(), temporary: false, signer, ca_pem: chain.ca })
     }
 
-    /// The configuration of a router that listens on free ports of 127.0.0.1 and ::1, with two workers.
+    /// The configuration of a router that listens on free ports of 127.0.0.1 and ::1, with two
+    /// workers.
     pub fn config(&self) -> Config {
         let tls = Tls {
             certificate: self.dir.join("certificate.pem"),

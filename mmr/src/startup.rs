@@ -1,5 +1,5 @@
-//! What is looked at when the daemon starts: why a port can't be had, and what of the host is too small, with the
-//! remedy.
+//! What is looked at when the daemon starts: why a port can't be had, and what of the host is too
+//! small, with the remedy.
 
 use crate::Error;
 use crate::network::Backend;

@@ -45,7 +45,8 @@ fn the_commented_file_shows_every_key_with_its_default() {
     };
     let all: String = text.lines().map(uncomment).collect();
     assert_eq!(parse(&all), Ok(defaults), "with every key written out");
-    // Every key the parser knows stands in the file: an unknown one makes it list those of its table.
+    // Every key the parser knows stands in the file: an unknown one makes it list those of its
+    // table.
     for table in [
         "", "listen", "workers", "buffers", "dscp", "tls", "tokens", "limits", "admin", "drain",
         "log",

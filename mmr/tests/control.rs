@@ -1,4 +1,5 @@
-//! The control channel of a real daemon, over real TLS WebSockets: what works, what is refused, what harms nobody.
+//! The control channel of a real daemon, over real TLS WebSockets: what works, what is refused,
+//! what harms nobody.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 mod support;

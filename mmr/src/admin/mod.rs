@@ -1,4 +1,5 @@
-//! The admin socket: HTTP over a Unix socket that only its owner may use. No other authentication, no TLS.
+//! The admin socket: HTTP over a Unix socket that only its owner may use. No other authentication,
+//! no TLS.
 //!
 //! | request | answer |
 //! | --- | --- |

@@ -1,4 +1,5 @@
-//! The admin socket's file: for its owner alone, a stale one replaced, a live one left to its daemon.
+//! The admin socket's file: for its owner alone, a stale one replaced, a live one left to its
+//! daemon.
 
 use crate::Error;
 use std::io::{self, ErrorKind};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use wire::Kind;
 use wire::token::Role;
 
-/// An open multimedia router: forwards audio, video and content between the participants of meetings.
+/// An open multimedia router: forwards audio, video and content between the participants of
+/// meetings.
 #[derive(Parser)]
 #[command(name = "mmr", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(super) struct Args {
@@ -89,7 +90,8 @@ pub(super) struct DevArgs {
     /// UDP and TCP port of media [default: 8801, or a free one if it can't be had; 0: a free one]
     #[arg(long, value_name = "PORT")]
     pub(super) media_port: Option<u16>,
-    /// TLS port: control channels and media [default: 443, or a free one if it can't be had; 0: a free one]
+    /// TLS port: control channels and media [default: 443, or a free one if it can't be had; 0: a
+    /// free one]
     #[arg(long, value_name = "PORT")]
     pub(super) tls_port: Option<u16>,
     /// How many workers

@@ -17,7 +17,8 @@ pub(super) enum Use {
     Tcp,
 }
 
-/// The port asked for, whatever comes of it; without one the usual port, or a free one when that can't be had.
+/// The port asked for, whatever comes of it; without one the usual port, or a free one when that
+/// can't be had.
 pub(super) fn choose(asked: Option<u16>, usual: u16, addresses: &[IpAddr], what: Use) -> Port {
     if let Some(number) = asked {
         return Port { number, instead: None };

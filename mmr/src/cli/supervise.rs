@@ -35,7 +35,8 @@ impl Supervisor {
         })
     }
 
-    /// Returns when the daemon should end; an error when it must. `source` is what SIGHUP reads again.
+    /// Returns when the daemon should end; an error when it must. `source` is what SIGHUP reads
+    /// again.
     pub(super) async fn watch(
         &mut self,
         daemon: &Daemon,

@@ -1,4 +1,5 @@
-//! `mmr.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused; every value is checked.
+//! `mmr.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused; every value
+//! is checked.
 
 use super::source::Source;
 use super::{

@@ -1,7 +1,8 @@
 //! What an operator decides: the daemon's configuration as typed values.
 //!
-//! [`Config::load`] reads `mmr.toml`; tests and the zone demo make a [`Config`] in process ([`crate::dev::Dev`]).
-//! Files that the configuration names (certificate, keys) are read by [`crate::credentials`], not here.
+//! [`Config::load`] reads `mmr.toml`; tests and the zone demo make a [`Config`] in process
+//! ([`crate::dev::Dev`]). Files that the configuration names (certificate, keys) are read by
+//! [`crate::credentials`], not here.
 
 mod error;
 mod file;
@@ -63,7 +64,8 @@ pub struct Listen {
     pub media_port: u16,
     /// TLS: control channels and media.
     pub tls_port: u16,
-    /// Addresses told to clients, best first; empty: those listened on, or the host's where that is "any".
+    /// Addresses told to clients, best first; empty: those listened on, or the host's where that is
+    /// "any".
     pub advertise: Vec<IpAddr>,
 }
 

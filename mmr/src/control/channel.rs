@@ -1,4 +1,5 @@
-//! One control channel: reads requests, writes messages, keeps the deadlines. Knows nothing of meetings.
+//! One control channel: reads requests, writes messages, keeps the deadlines. Knows nothing of
+//! meetings.
 
 use super::limits::{
     FIRST_MESSAGE_DEADLINE, GOODBYE_MAX, PING_INTERVAL, REQUEST_BURST_MAX, REQUESTS_PER_S_MAX,
@@ -55,7 +56,8 @@ impl Channel {
         }
     }
 
-    /// Serves the client until one side has enough; `outgoing` closed means that ours has, once it is empty.
+    /// Serves the client until one side has enough; `outgoing` closed means that ours has, once it
+    /// is empty.
     pub(super) async fn run(mut self) -> CloseReason {
         let reason = self.serve().await;
         self.say_goodbye(reason).await;
@@ -140,8 +142,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Closes as RFC 6455 §7.1.1 asks, then waits a little for the client's end: a socket closed with something
-    /// unread in it would reset the connection, and the client lose what it has not read yet.
+    /// Closes as RFC 6455 §7.1.1 asks, then waits a little for the client's end: a socket closed
+    /// with something unread in it would reset the connection, and the client lose what it has not
+    /// read yet.
     async fn say_goodbye(&mut self, reason: CloseReason) {
         if matches!(reason, CloseReason::Gone | CloseReason::Slow | CloseReason::Silent) {
             return;

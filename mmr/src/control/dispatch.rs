@@ -1,4 +1,5 @@
-//! Orders on their way to the workers and the door: the same sequence to all, never waiting, never lost.
+//! Orders on their way to the workers and the door: the same sequence to all, never waiting, never
+//! lost.
 
 use crate::exchange::{DoorOrder, Exchange, WorkerOrder};
 use crossbeam::queue::ArrayQueue;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-/// A worker that has not finished a turn for so long is stalled. Idle workers turn once a second at least: they
-/// are asked for a report.
+/// A worker that has not finished a turn for so long is stalled. Idle workers turn once a second at
+/// least: they are asked for a report.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// Reaches the control thread, from any thread and runtime.
@@ -52,7 +52,8 @@ impl Handle {
         }
     }
 
-    /// Workers that have not finished a turn for too long, with how long. Asks nobody: reads their heartbeats.
+    /// Workers that have not finished a turn for too long, with how long. Asks nobody: reads their
+    /// heartbeats.
     pub(crate) fn stalled(&self) -> Vec<(WorkerId, Duration)> {
         let ages = heartbeat_ages(&self.exchange, Instant::now()).into_iter();
         (0..=u8::MAX).map(WorkerId).zip(ages).filter(|(_, age)| *age > STALLED_AFTER).collect()

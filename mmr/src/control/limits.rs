@@ -4,13 +4,16 @@ use std::time::Duration;
 
 /// Control channels at once, whatever the operator asks for.
 pub(crate) const CHANNELS_MAX: u32 = 65_536;
-/// Messages one channel may have waiting; a client that does not read is closed when there are more.
+/// Messages one channel may have waiting; a client that does not read is closed when there are
+/// more.
 pub(crate) const CHANNEL_QUEUE_MAX: usize = 16_384;
-/// Requests of all channels waiting for the control thread; channels wait with reading when there are more.
+/// Requests of all channels waiting for the control thread; channels wait with reading when there
+/// are more.
 pub(crate) const REQUESTS_MAX: usize = 1_024;
 /// Orders kept for workers whose queue is full; no more requests are taken while there are more.
 pub(crate) const ORDER_BACKLOG_MAX: usize = 262_144;
-/// Tokens remembered as used. Each is forgotten when it expires, at the latest after `TOKEN_LIFETIME_S_MAX`.
+/// Tokens remembered as used. Each is forgotten when it expires, at the latest after
+/// `TOKEN_LIFETIME_S_MAX`.
 pub(crate) const TOKENS_USED_MAX: usize = 262_144;
 /// From accepted connection to finished TLS handshake and WebSocket upgrade.
 pub(crate) const UPGRADE_DEADLINE: Duration = Duration::from_secs(10);

@@ -1,4 +1,5 @@
-//! The control thread: control channels, orders to the workers, reports from them, the admin socket.
+//! The control thread: control channels, orders to the workers, reports from them, the admin
+//! socket.
 //!
 //! ```text
 //!   door ──connections──▶ newcomer ─▶ upgrade ─▶ channel ──requests──▶ ┌────────┐ ──orders──▶ workers, door
@@ -6,8 +7,8 @@
 //!   admin socket, signals ──────────────────────────────── commands──▶ └────────┘
 //! ```
 //!
-//! One task per channel speaks TLS, HTTP and WebSocket; one task, [`thread`], owns `Meetings` and everything that
-//! decides. It never waits for a worker or for a client.
+//! One task per channel speaks TLS, HTTP and WebSocket; one task, [`thread`], owns `Meetings` and
+//! everything that decides. It never waits for a worker or for a client.
 
 mod admission;
 mod channel;

@@ -24,7 +24,8 @@ pub(super) enum Request {
     Refused(&'static str),
 }
 
-/// The control thread's end of a channel. Dropped, it closes the channel once its messages are written.
+/// The control thread's end of a channel. Dropped, it closes the channel once its messages are
+/// written.
 pub(super) struct Outgoing {
     /// Messages, and how many may wait.
     pub(super) messages: mpsc::Sender<ServerMessage>,

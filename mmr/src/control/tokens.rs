@@ -66,7 +66,8 @@ fn refusal(error: TokenError) -> (ErrorCode, &'static str) {
     }
 }
 
-/// Tokens used, until they expire. Keeps digests: a peer's choice of `jti` costs no more memory than another's.
+/// Tokens used, until they expire. Keeps digests: a peer's choice of `jti` costs no more memory
+/// than another's.
 struct Used {
     digests: HashSet<[u8; 32]>,
     by_expiry: BTreeSet<(u64, [u8; 32])>,

@@ -1,5 +1,6 @@
-//! Prometheus metrics (OpenMetrics text), summed from the workers' reports at each scrape: nothing is shared with
-//! the data plane. [`families`] lists them all, docs/metrics.md documents them, and a test compares the two.
+//! Prometheus metrics (OpenMetrics text), summed from the workers' reports at each scrape: nothing
+//! is shared with the data plane. [`families`] lists them all, docs/metrics.md documents them, and
+//! a test compares the two.
 
 mod families;
 

@@ -1,4 +1,5 @@
-//! What an operator sees of a running daemon: the answer to `GET /stats`, `mmr stats` and `mmr top`.
+//! What an operator sees of a running daemon: the answer to `GET /stats`, `mmr stats` and `mmr
+//! top`.
 
 mod view;
 

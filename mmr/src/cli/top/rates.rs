@@ -12,7 +12,8 @@ pub(super) struct Rates {
     pub(super) workers: Vec<WorkerRates>,
     /// All workers together, by `Kind::index`.
     pub(super) kinds: [Flow; 3],
-    /// Every reason that occurred, with how many a second and how many since start; most frequent first.
+    /// Every reason that occurred, with how many a second and how many since start; most frequent
+    /// first.
     pub(super) drops: Vec<(String, f64, u64)>,
 }
 
