@@ -2,9 +2,9 @@
 //! socket.
 //!
 //! ```text
-//!   door ──connections──▶ newcomer ─▶ upgrade ─▶ channel ──requests──▶ ┌────────┐ ──orders──▶ workers, door
-//!                                                channel ◀──messages── │ thread │ ◀──events── workers
-//!   admin socket, signals ──────────────────────────────── commands──▶ └────────┘
+//!   door ─▶ newcomer ─▶ upgrade ─▶ channel ──requests──▶ ┌────────┐ ──orders──▶ workers, door
+//!                                  channel ◀──messages── │ thread │ ◀──events── workers
+//!   admin socket, signals ──────────────────commands───▶ └────────┘
 //! ```
 //!
 //! One task per channel speaks TLS, HTTP and WebSocket; one task, [`thread`], owns `Meetings` and

@@ -16,9 +16,21 @@ pub(crate) struct Snapshot {
     /// Until the deadline of a drain.
     pub(crate) draining: Option<Duration>,
     pub(crate) summary: Summary,
+    /// How full each of the routers' tables is.
+    pub(crate) tables: [Table; 3],
     pub(crate) control: ControlCounts,
     pub(crate) door: DoorCounts,
     pub(crate) workers: Vec<WorkerCounts>,
+}
+
+/// One of the routers' tables, on every worker the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// Entries in use.
+    pub(crate) used: u32,
+    /// Entries there is room for.
+    pub(crate) size: u32,
 }
 
 /// The control thread's counts.

@@ -9,7 +9,7 @@ use super::limits::{
 use super::newcomer::Newcomer;
 use super::reports::Reports;
 use super::request::{Command, Outgoing, Reload, Request};
-use super::snapshot::{ControlCounts, DoorCounts, Snapshot, heartbeat_ages};
+use super::snapshot::{ControlCounts, DoorCounts, Snapshot, Table, heartbeat_ages};
 use super::tokens::Tokens;
 use crate::admin::Admin;
 use crate::dev::unix_now_s;
@@ -73,6 +73,8 @@ pub(crate) fn start(config: ControlConfig) -> io::Result<(Handle, JoinHandle<()>
 struct Control {
     exchange: Arc<Exchange>,
     meetings: Meetings,
+    /// Links, layers, routes there is room for.
+    sizes: [u32; 3],
     dispatch: Dispatch,
     reports: Reports,
     tokens: Tokens,
@@ -105,6 +107,7 @@ impl Control {
             dispatch: Dispatch::new(Arc::clone(&config.exchange)),
             reports: Reports::new(config.exchange.workers.len(), Instant::now()),
             exchange: config.exchange,
+            sizes: [config.meetings.links, config.meetings.layers, config.meetings.routes],
             meetings: Meetings::new(config.meetings, ChaCha20Rng::from_seed(seed)),
             tokens: Tokens::new(config.verifier),
             admission: Admission::new(config.channels, config.channels_per_address),
@@ -324,6 +327,7 @@ impl Control {
             uptime: now.saturating_duration_since(self.exchange.started),
             draining: self.draining.map(|deadline| deadline.saturating_duration_since(now)),
             summary: self.meetings.summary(),
+            tables: self.tables(),
             control: ControlCounts {
                 channels: u64::from(self.admission.total()),
                 orders_waiting: self.dispatch.waiting() as u64,
@@ -332,6 +336,16 @@ impl Control {
             door: DoorCounts::of(&self.exchange.door),
             workers: self.reports.counts(&ages),
         }
+    }
+
+    fn tables(&self) -> [Table; 3] {
+        let [links, layers, routes] = self.sizes;
+        let used = self.meetings.occupancy();
+        [
+            Table { name: "links", used: used.links, size: links },
+            Table { name: "layers", used: used.layers, size: layers },
+            Table { name: "routes", used: used.routes, size: routes },
+        ]
     }
 
     /// Lets every channel write its last messages and close.

@@ -65,6 +65,14 @@ pub(super) const FAMILIES: &[Family] = &[
         let links = Transport::ALL.iter().zip(s.snapshot.summary.links);
         labelled("transport", links.map(|(transport, count)| (transport.name(), count)))
     }),
+    gauge("table_entries", "Entries of the routers' tables in use", |s| {
+        let tables = s.snapshot.tables.iter();
+        labelled("table", tables.map(|table| (table.name, u64::from(table.used))))
+    }),
+    gauge("table_size", "Entries the routers' tables have room for", |s| {
+        let tables = s.snapshot.tables.iter();
+        labelled("table", tables.map(|table| (table.name, u64::from(table.size))))
+    }),
     // Packets of the workers.
     counter("packets_received", "Media packets accepted", |s| {
         traffic(s, |worker| &worker.report.counters.received, |traffic| traffic.packets)
