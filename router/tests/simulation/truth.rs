@@ -38,7 +38,9 @@ pub struct Truth {
     labels: BTreeMap<u32, (usize, Kind)>,
     /// When an authentic check came from a path.
     checks: HashMap<([u8; UFRAG_LEN], Path), Instant>,
-    /// RTP that came from where it may come from.
+    /// Who proved to be on a path, ever.
+    present: HashSet<(usize, Path)>,
+    /// RTP that came from where its publisher is, or was.
     heard: HashSet<u64>,
     /// RTP made by its publisher.
     made: HashSet<u64>,
@@ -55,6 +57,7 @@ impl Truth {
             owners: BTreeMap::new(),
             labels: BTreeMap::new(),
             checks: HashMap::new(),
+            present: HashSet::new(),
             heard: HashSet::new(),
             made: HashSet::new(),
             nonces: HashSet::new(),
@@ -108,7 +111,11 @@ impl Truth {
     pub fn note_heard(&mut self, path: Path, packet: &[u8], now: Instant) {
         match classify(packet) {
             Some(Class::Rtp) => {
-                self.heard.insert(digest(packet));
+                let ssrc = wire::rtp::Packet::parse(packet).map(|packet| packet.ssrc().0);
+                let publisher = ssrc.ok().and_then(|ssrc| self.labels.get(&ssrc));
+                if publisher.is_some_and(|(client, _)| self.present.contains(&(*client, path))) {
+                    self.heard.insert(digest(packet));
+                }
             }
             Some(Class::Stun) => {
                 let Ok(request) = BindingRequest::parse(packet) else { return };
@@ -116,8 +123,10 @@ impl Truth {
                     return;
                 };
                 let owner = self.owners.get(&ufrag);
-                if owner.is_some_and(|owner| request.is_authentic(&owner.password)) {
+                let authentic = |owner: &&Owner| request.is_authentic(&owner.password);
+                if let Some(owner) = owner.filter(authentic) {
                     self.checks.insert((ufrag, path), now);
+                    self.present.insert((owner.client, path));
                 }
             }
             _ => {}

@@ -72,9 +72,7 @@ impl Client {
                 }
                 self.publications.insert(kind, publication);
             }
-            ServerMessage::Subscribed { stream, layer, .. } => {
-                self.subscriptions.insert(stream, layer);
-            }
+            ServerMessage::Subscribed { stream, layer, roc } => self.begin(stream, layer, roc),
             ServerMessage::StreamAdded { stream, kind, layers, .. } => {
                 self.streams.insert(stream, Known { kind, layers });
             }

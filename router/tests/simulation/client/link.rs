@@ -40,6 +40,8 @@ pub struct Link {
     /// A check over this road was answered.
     pub is_bound: bool,
     checked_at: Option<Instant>,
+    /// The last check was answered.
+    is_answered: bool,
     /// How often it proves consent.
     interval: Duration,
 }
@@ -64,6 +66,7 @@ impl Link {
             road: Road::None,
             is_bound: false,
             checked_at: None,
+            is_answered: false,
             interval: Duration::from_millis(random.random_range(1_500..5_000)),
         }
     }
@@ -83,11 +86,12 @@ impl Link {
     }
 
     pub fn check_if_due(&mut self, now: Instant, random: &mut ChaCha20Rng, out: &mut Vec<Sending>) {
-        let wait = if self.is_bound { self.interval } else { RETRY };
+        let wait = if self.is_answered { self.interval } else { RETRY };
         if self.road == Road::None || self.checked_at.is_some_and(|at| now < at + wait) {
             return;
         }
         self.checked_at = Some(now);
+        self.is_answered = false;
         let mut packet = Vec::new();
         let transaction = TransactionId(random.random());
         wire::stun::write_request(transaction, &self.ufrag, "simu", &self.password, &mut packet);
@@ -97,6 +101,7 @@ impl Link {
     pub fn hear_answer(&mut self, packet: &[u8]) {
         wire::stun::parse_success(packet, &self.password).expect("an answer to a check of ours");
         self.is_bound = true;
+        self.is_answered = true;
     }
 
     /// Protects a compound `write` makes.

@@ -11,6 +11,10 @@ use wire::rtp::{AudioLevel, FrameMarking, Header};
 use wire::srtp::{MasterKey, RTP_OVERHEAD, SessionKeys};
 use wire::{Bitrate, Kind, Seq, Ssrc, StreamId};
 
+/// Numbers some layers leave out from time to time, so that they wrap several times in a minute: more than the MMR
+/// asks for again, fewer than it takes for a jump.
+const LEAP: u64 = 600;
+const LEAP_INTERVAL: Duration = Duration::from_millis(250);
 /// Packets kept for NACKs of the MMR.
 const KEPT: usize = 128;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,6 +36,8 @@ pub struct Layer {
     pub next: u64,
     sent: VecDeque<(Seq, Vec<u8>)>,
     pub wants_keyframe: bool,
+    pub leaps: bool,
+    leapt_at: Option<Instant>,
     packets: u32,
 }
 
@@ -56,6 +62,7 @@ impl Publication {
             return;
         }
         for layer in &mut self.layers {
+            layer.leap(now);
             let packets = layer.frame(kind, random);
             out.push(Sending { kind, packets });
         }
@@ -120,11 +127,20 @@ impl Layer {
             }),
             sent: VecDeque::new(),
             wants_keyframe: true,
+            leaps: kind != Kind::Audio && random.random_bool(0.5),
+            leapt_at: None,
             packets: 0,
         };
         let codec = if kind == Kind::Audio { Codec::Opus } else { Codec::Vp8 };
         let max_bitrate = Bitrate(if kind == Kind::Audio { 200_000 } else { 3_000_000 });
         (layer, LayerOffer { codec, payload_type: 96, max_bitrate, key: Key(key) })
+    }
+
+    fn leap(&mut self, now: Instant) {
+        if self.leaps && self.leapt_at.is_none_or(|at| now >= at + LEAP_INTERVAL) {
+            self.leapt_at = Some(now);
+            self.next += LEAP;
+        }
     }
 
     /// The packets of one frame: equal in size but for the last.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::control::LayerInfo;
 use wire::rtp::Packet;
 use wire::srtp::{Rollover, SessionKeys};
-use wire::{Kind, Seq, Ssrc};
+use wire::{Kind, Seq, Ssrc, StreamId};
 
 /// How often a packet is asked for.
 const TRIES: u8 = 3;
@@ -30,6 +30,9 @@ impl Client {
     /// Media: what its publisher made must decrypt; what a liar made must not.
     pub fn hear_media(&mut self, packet: &[u8], truth: &Truth) {
         let ssrc = Packet::parse(packet).expect("RTP").ssrc();
+        if !self.is_told_of(ssrc) {
+            return; // `subscribed`, and with it the counter, is still on its way, or the end is
+        }
         let Some(subscriber) = self.subscriber(ssrc) else { return };
         match subscriber.receive(packet) {
             Some(true) => {
@@ -39,6 +42,29 @@ impl Client {
             Some(false) => {}
             None => assert!(!truth.is_made(packet), "a packet does not decrypt: wrong counter"),
         }
+    }
+
+    /// Control told that this layer is on its way, and its rollover counter.
+    pub fn begin(&mut self, stream: StreamId, layer: u8, roc: u32) {
+        self.subscriptions.insert(stream, layer);
+        let known = self.streams.get_mut(&stream);
+        let Some(info) = known.and_then(|known| known.layers.get_mut(usize::from(layer))) else {
+            return;
+        };
+        info.roc = info.roc.max(roc);
+        if let Some(subscriber) = self.subscribers.get_mut(&info.ssrc.0)
+            && roc > subscriber.rollover.roc()
+        {
+            subscriber.rollover = Rollover::new(roc);
+        }
+    }
+
+    fn is_told_of(&self, ssrc: Ssrc) -> bool {
+        self.subscriptions.iter().any(|(stream, &layer)| {
+            let known = self.streams.get(stream);
+            let info = known.and_then(|known| known.layers.get(usize::from(layer)));
+            info.is_some_and(|info| info.ssrc == ssrc)
+        })
     }
 
     /// Whether a packet of a layer arrived.

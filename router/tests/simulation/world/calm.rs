@@ -44,7 +44,10 @@ impl World {
         self.run_for(Duration::from_millis(200));
         let publications = self.clients.iter_mut().flat_map(|it| it.publications.values_mut());
         let layers = publications.flat_map(|publication| &mut publication.layers);
-        layers.for_each(|layer| layer.wants_keyframe = true);
+        layers.for_each(|layer| {
+            layer.wants_keyframe = true;
+            layer.leaps = false;
+        });
         self.run_for(Duration::from_secs(2));
     }
 
