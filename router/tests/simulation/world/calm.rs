@@ -33,9 +33,13 @@ impl World {
             if self.clients[client].state != State::Vanished {
                 self.take_roads(client);
             }
-            self.clients[client].links.values_mut().for_each(|link| link.hurry());
         }
-        self.run_for(Duration::from_secs(1));
+        // Twice: a worker tells the others of a check only if it has not told them just before.
+        for _ in 0..2 {
+            let links = self.clients.iter_mut().flat_map(|client| client.links.values_mut());
+            links.for_each(|link| link.hurry());
+            self.run_for(limits::CONSENT_TOLD_INTERVAL + Duration::from_millis(200));
+        }
         for client in 0..self.clients.len() {
             for request in self.clients[client].subscribe_to_all(&mut self.random) {
                 self.say(client, request);
