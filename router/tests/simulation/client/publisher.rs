@@ -13,7 +13,7 @@ use wire::{Bitrate, Kind, Seq, Ssrc, StreamId};
 
 /// Numbers some layers leave out from time to time, so that they wrap several times in a minute: more than the MMR
 /// asks for again, fewer than it takes for a jump.
-const LEAP: u64 = 600;
+const LEAP: u64 = 1_000;
 const LEAP_INTERVAL: Duration = Duration::from_millis(250);
 /// Packets kept for NACKs of the MMR.
 const KEPT: usize = 128;
@@ -116,18 +116,19 @@ impl Publication {
 impl Layer {
     fn new(kind: Kind, random: &mut ChaCha20Rng) -> (Self, LayerOffer) {
         let key = MasterKey { key: random.random(), salt: random.random() };
+        let leaps = kind != Kind::Audio && random.random_bool(0.5);
+        // Often just before the numbers wrap; not so where the first leap would wrap unheard (RFC 3711 §3.3.1).
+        let first = match random.random_range(0..3) {
+            0 if !leaps => random.random_range(65_300..=u16::MAX),
+            _ => random.random_range(0..1 << 15),
+        };
         let layer = Self {
             ssrc: 0,
             keys: SessionKeys::derive(&key),
-            // Often just before the numbers wrap.
-            next: u64::from(if random.random_bool(0.5) {
-                random.random_range(65_300..=u16::MAX)
-            } else {
-                random.random()
-            }),
+            next: u64::from(first),
             sent: VecDeque::new(),
             wants_keyframe: true,
-            leaps: kind != Kind::Audio && random.random_bool(0.5),
+            leaps,
             leapt_at: None,
             packets: 0,
         };

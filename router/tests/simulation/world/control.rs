@@ -9,6 +9,8 @@ use wire::control::{ClientMessage, ServerMessage};
 use wire::token::Claims;
 
 const DELAY_MAX: Duration = Duration::from_millis(30);
+/// Numbers after a wrap by which it must have been heard: more than the longest outage of a link takes.
+const WRAP_HEARD: u64 = 40_000;
 
 impl World {
     /// Opens a channel and joins, or resumes.
@@ -72,6 +74,7 @@ impl World {
                 }
                 Output::Message(channel, message) => {
                     self.truth.note_message(self.channels[&channel], &message);
+                    self.check_counter(&message);
                     self.story.messages += 1;
                     let at = self.channel_time(channel);
                     self.schedule.add(at, Happening::Told { channel, message });
@@ -85,6 +88,21 @@ impl World {
                 }
                 Output::ClosePath(path) => panic!("{path:?} can not be closed"),
             }
+        }
+    }
+
+    /// Who begins to receive a layer is told how often its numbers wrapped: truly, once the wrap is so long ago that
+    /// workers must have heard of it.
+    fn check_counter(&self, message: &ServerMessage) {
+        let &ServerMessage::Subscribed { stream, layer, roc } = message else { return };
+        let honest = self.clients.iter().filter(|client| !client.is_malicious);
+        let mut publications = honest.flat_map(|client| client.publications.values());
+        let publication = publications.find(|publication| publication.stream == stream);
+        let Some(layer) = publication.map(|it| &it.layers[usize::from(layer)]) else { return };
+        let is_old = layer.next & 0xffff > WRAP_HEARD;
+        let is_clear = !self.truth.poisoned.contains(&layer.ssrc);
+        if is_old && is_clear && self.conditions.peer_loss == 0.0 {
+            assert_eq!(u64::from(roc), layer.next >> 16, "a wrong rollover counter was told");
         }
     }
 
