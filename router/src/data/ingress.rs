@@ -42,7 +42,7 @@ pub(super) struct Accepted {
     pub(super) extended: u64,
     /// What lies between the highest so far and this one; empty when nothing is missing.
     pub(super) missing: Range<u64>,
-    /// The highest number before this packet; the packet's own for a layer's first.
+    /// The highest number before this packet, heard here or heard of; 0 for a layer's first.
     pub(super) highest_before: u64,
 }
 
@@ -136,9 +136,11 @@ impl Ingress {
     }
 
     fn start(&mut self, seq: Seq, now: Stamp) -> Accepted {
-        let extended = nearest(self.highest, seq);
+        // What another worker heard last: a wrap between there and here is ours to tell.
+        let highest_before = self.highest;
+        let extended = nearest(highest_before, seq);
         self.restart_at(extended, now);
-        Accepted { extended, missing: extended..extended, highest_before: extended }
+        Accepted { extended, missing: extended..extended, highest_before }
     }
 
     fn restart_at(&mut self, extended: u64, now: Stamp) {
