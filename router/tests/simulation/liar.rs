@@ -24,6 +24,8 @@ pub struct Forgery {
     pub expect: Expect,
     /// A label spoken under from where its publisher is: workers can't tell.
     pub poisons: Option<u32>,
+    /// A label whose packet this is again, from where its publisher is.
+    pub replays: Option<u32>,
 }
 
 /// Outside of all meetings; hears everything that clients send.
@@ -50,7 +52,13 @@ impl Liar {
         let index = random.random_range(0..self.overheard.len().max(1));
         let (victim, packet) = self.overheard.get(index)?;
         let from = if random.random() { own } else { *victim };
-        let nothing = |from, bytes| Forgery { from, bytes, expect: Expect::Nothing, poisons: None };
+        let nothing = |from, bytes| Forgery {
+            from,
+            bytes,
+            expect: Expect::Nothing,
+            poisons: None,
+            replays: None,
+        };
         Some(match random.random_range(0..9) {
             0 => nothing(from, garbage(random)),
             1 => nothing(from, oversized(random)),
@@ -109,7 +117,9 @@ fn foreign_media(random: &mut ChaCha20Rng) -> Vec<u8> {
 
 /// The same again from the same address: may be the first to arrive, if the original was lost.
 fn replay(from: SocketAddr, packet: &[u8]) -> Forgery {
-    Forgery { from, bytes: packet.to_vec(), expect: Expect::Anything, poisons: None }
+    let replays = label(packet).filter(|_| classify(packet) == Some(Class::Rtp));
+    let bytes = packet.to_vec();
+    Forgery { from, bytes, expect: Expect::Anything, poisons: None, replays }
 }
 
 /// A packet with a changed byte. Of media only its receivers can tell, if it comes from its publisher's address.
@@ -118,10 +128,13 @@ fn corrupted(from: SocketAddr, own: bool, packet: &[u8], random: &mut ChaCha20Rn
     let place = random.random_range(0..bytes.len());
     bytes[place] ^= random.random_range(1..=255);
     let is_media = classify(&bytes) == Some(Class::Rtp);
-    let label = |bytes: &[u8]| wire::rtp::Packet::parse(bytes).map(|packet| packet.ssrc().0).ok();
     let poisons = label(&bytes).filter(|_| is_media && !own);
     let expect = if poisons.is_some() { Expect::Anything } else { Expect::Nothing };
-    Forgery { from, bytes, expect, poisons }
+    Forgery { from, bytes, expect, poisons, replays: None }
+}
+
+fn label(packet: &[u8]) -> Option<u32> {
+    wire::rtp::Packet::parse(packet).map(|packet| packet.ssrc().0).ok()
 }
 
 /// What a participant sends over its own links beside what it may.

@@ -48,6 +48,9 @@ pub struct Truth {
     nonces: HashSet<([u8; UFRAG_LEN], u32, u32)>,
     /// Labels a liar has spoken under from their publisher's own address: nobody can tell it from the publisher.
     pub poisoned: BTreeSet<u32>,
+    /// Labels whose packets a liar has said again from their publisher's address: after a silence these may pass for
+    /// packets far ahead, and count as a wrap.
+    pub replayed: BTreeSet<u32>,
 }
 
 impl Truth {
@@ -62,7 +65,13 @@ impl Truth {
             made: HashSet::new(),
             nonces: HashSet::new(),
             poisoned: BTreeSet::new(),
+            replayed: BTreeSet::new(),
         }
+    }
+
+    /// Whether workers can know how often a label's numbers wrapped.
+    pub fn is_countable(&self, ssrc: u32) -> bool {
+        !self.poisoned.contains(&ssrc) && !self.replayed.contains(&ssrc)
     }
 
     /// Control says something to a client: nothing of other meetings.

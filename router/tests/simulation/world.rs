@@ -253,6 +253,7 @@ impl World {
         let Some(interval) = self.conditions.lie.filter(|_| !self.is_calm) else { return };
         if let Some(forgery) = self.liar.lie(&mut self.random) {
             self.truth.poisoned.extend(forgery.poisons);
+            self.truth.replayed.extend(forgery.replays);
             self.story.lies += 1;
             self.forge(forgery);
         }

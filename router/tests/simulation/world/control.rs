@@ -100,7 +100,7 @@ impl World {
         let publication = publications.find(|publication| publication.stream == stream);
         let Some(layer) = publication.map(|it| &it.layers[usize::from(layer)]) else { return };
         let is_old = layer.next & 0xffff > WRAP_HEARD;
-        let is_clear = !self.truth.poisoned.contains(&layer.ssrc);
+        let is_clear = self.truth.is_countable(layer.ssrc);
         if is_old && is_clear && self.conditions.peer_loss == 0.0 {
             assert_eq!(u64::from(roc), layer.next >> 16, "a wrong rollover counter was told");
         }
