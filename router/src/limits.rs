@@ -39,10 +39,13 @@ pub const OUTBOX_MAX: usize = 16_384;
 pub const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long without it nothing more is sent (RFC 7675 §5.1).
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How soon a client that got no answer checks again (docs/protocol.md).
+pub const CHECK_RETRY: Duration = Duration::from_millis(200);
 /// Least time between two moves of one link: each is told to every worker, its network and control.
 pub const MOVE_INTERVAL: Duration = Duration::from_millis(50);
-/// Least time between two messages to other workers that a link is where it was.
-pub const CONSENT_TOLD_INTERVAL: Duration = Duration::from_secs(1);
+/// Least time between two messages to other workers that a link is where it was. Shorter than clients ever wait
+/// before they check again, so that every such check mends what a full queue lost before.
+pub const CONSENT_TOLD_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a participant may be without its control channel.
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long packets are kept for retransmission.
@@ -130,5 +133,6 @@ const _: () = assert!(
     ROSTER_MAX * (wire::limits::NAME_LEN_MAX * 6 + 3) + 4_096
         <= wire::limits::CONTROL_MESSAGE_LEN_MAX
 );
-const _: () = assert!(CONSENT_TOLD_INTERVAL.as_secs() < CONSENT_INTERVAL.as_secs());
+const _: () = assert!(CONSENT_TOLD_INTERVAL.as_millis() * 2 <= CHECK_RETRY.as_millis());
+const _: () = assert!(MOVE_INTERVAL.as_millis() < CHECK_RETRY.as_millis());
 const _: () = assert!(CONSENT_INTERVAL.as_secs() * 3 <= CONSENT_TIMEOUT.as_secs());
