@@ -82,6 +82,8 @@ pub const NACK_RETRY: Duration = Duration::from_millis(50);
 pub const NACK_TRIES_MAX: u8 = 10;
 /// A longer gap is an outage: it is not asked for.
 pub const NACK_GAP_MAX: u64 = 512;
+/// Packets in front of a layer's first that are asked for: more than that, and the publisher starts elsewhere.
+pub const BEGINNING_GAP_MAX: u64 = 64;
 /// Gaps one worker follows at once, in packets, all layers together.
 pub const MISSING_MAX: usize = 16_384;
 /// RTCP packets per second one link may send to one worker: each may become messages to other workers…
@@ -116,6 +118,7 @@ pub const TIMERS_PER_CALL_MAX: usize = 1_024;
 
 const _: () = assert!(SEQ_WINDOW.is_power_of_two());
 const _: () = assert!(NACK_GAP_MAX < SEQ_WINDOW);
+const _: () = assert!(BEGINNING_GAP_MAX <= NACK_GAP_MAX);
 const _: () = assert!(NACK_GAP_MAX < MISSING_MAX as u64);
 const _: () =
     assert!(NACK_RETRY.as_millis() * NACK_TRIES_MAX as u128 <= HISTORY_AGE_MAX.as_millis());

@@ -14,6 +14,8 @@ pub(super) struct Ingress {
     started: bool,
     /// The highest seen, or heard of from another worker while not started.
     highest: u64,
+    /// The layer's very first number, until its first packet here; what lies between was lost or heard elsewhere.
+    beginning: Option<u64>,
     /// Bit `extended % SEQ_WINDOW` for the last `SEQ_WINDOW` numbers up to `highest`.
     seen: [u64; WORDS],
     /// The number that would confirm a jump (RFC 3550 §A.1, `bad_seq`).
@@ -60,6 +62,11 @@ pub(super) struct Reception {
 }
 
 impl Ingress {
+    /// Of a layer whose publisher, if it keeps to docs/protocol.md, starts at this number.
+    pub(super) fn beginning_at(first: u64) -> Self {
+        Self { beginning: Some(first), ..Self::default() }
+    }
+
     /// Notes a packet; tells duplicates and what is too old to be told from one.
     pub(super) fn accept(&mut self, seq: Seq, now: Stamp) -> Result<Accepted, DropReason> {
         if !self.started {
@@ -139,8 +146,11 @@ impl Ingress {
         // What another worker heard last: a wrap between there and here is ours to tell.
         let highest_before = self.highest;
         let extended = nearest(highest_before, seq);
+        let near =
+            |first: &u64| *first <= extended && extended - first <= limits::BEGINNING_GAP_MAX;
+        let first = self.beginning.filter(near).unwrap_or(extended);
         self.restart_at(extended, now);
-        Accepted { extended, missing: extended..extended, highest_before }
+        Accepted { extended, missing: first..extended, highest_before }
     }
 
     fn restart_at(&mut self, extended: u64, now: Stamp) {

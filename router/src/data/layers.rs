@@ -42,7 +42,8 @@ impl Layer {
             meeting: spec.meeting,
             ssrc: spec.ssrc,
             kind: spec.kind,
-            ingress: Ingress::default(),
+            // docs/protocol.md: the label tells where its numbers start.
+            ingress: Ingress::beginning_at(u64::from(spec.ssrc.0 & 0x7fff)),
             bucket: Bucket::of_layer(spec.max_bitrate),
             level: LevelMeter::default(),
             keyframe_wanted: false,

@@ -240,7 +240,8 @@ fn layer(index: u32) -> LayerId {
 }
 
 fn ssrc(layer: u32) -> Ssrc {
-    Ssrc(0xabcd_0000 + layer)
+    // These tell a beginning far from the numbers the tests use: nothing is missing in front of them.
+    Ssrc(0xabcd_7000 + layer)
 }
 
 fn ufrag(link: u32) -> String {

@@ -27,6 +27,20 @@ fn a_gap_is_told_once_and_filled_by_a_late_packet() {
 }
 
 #[test]
+fn what_a_layer_lost_in_front_of_its_first_packet_is_missing_too() {
+    let mut ingress = Ingress::beginning_at(7);
+    assert_eq!(ingress.accept(Seq(9), NOW).map(|accepted| accepted.missing), Ok(7..9));
+    assert!(ingress.is_missing(7) && ingress.is_missing(8));
+    assert!(ingress.accept(Seq(7), NOW).is_ok());
+    assert_eq!(ingress.accept(Seq(10), NOW).map(|accepted| accepted.missing.is_empty()), Ok(true));
+    for elsewhere in [3, 7 + 65, 40_000] {
+        let mut ingress = Ingress::beginning_at(7);
+        let accepted = ingress.accept(Seq(elsewhere), NOW).unwrap();
+        assert!(accepted.missing.is_empty(), "the publisher starts at {elsewhere}");
+    }
+}
+
+#[test]
 fn a_packet_behind_the_window_is_too_old() {
     let mut ingress = started_at(5_000);
     assert_eq!(ingress.accept(Seq(5_000 - 1_024), NOW), Err(DropReason::TooOld));
