@@ -46,7 +46,7 @@ pub const HISTORY_AGE_MAX: Duration = Duration::from_millis(1_500);
 /// Packets kept per layer, whatever their age.
 pub const HISTORY_PACKETS_MAX: usize = 8_192;
 /// How long a publisher stays after its last frame, so that the last losses can be repaired.
-pub const LINGER: Duration = Duration::from_millis(1_500);
+pub const LINGER: Duration = Duration::from_secs(2);
 /// Sender and receiver reports.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Sender reports while lingering: the last one tells receivers what they miss at the end.

@@ -106,9 +106,11 @@ impl Publisher {
     pub async fn join(options: PublishOptions) -> Result<Self, ClientError> {
         let PublishOptions { join, sources, repeat, duration } = options;
         let (session, events) = Session::join(join).await?;
+        let kinds: Vec<Kind> = sources.iter().map(|source| source.kind).collect();
+        let links = session.connect_all(&kinds).await;
         let mut streams = Vec::new();
-        for source in sources {
-            streams.push(publish(&session, source).await?);
+        for (source, (_, link)) in sources.into_iter().zip(links) {
+            streams.push(publish(&session, link?, source).await?);
         }
         Ok(Self { session, events, streams, repeat, duration })
     }
@@ -150,6 +152,7 @@ impl Publisher {
                 event = self.events.recv() => match event {
                     Some(SessionEvent::Resumed) => resumed += 1,
                     Some(SessionEvent::Closed(why)) => return Err(ClientError::ChannelLost(why)),
+                    Some(SessionEvent::Draining { deadline_s }) => warn_of_draining(deadline_s),
                     _ => {}
                 },
                 paced = pacers.join_next() => match paced {
@@ -219,9 +222,8 @@ impl Publisher {
     }
 }
 
-async fn publish(session: &Session, source: Source) -> Result<Published, ClientError> {
+async fn publish(session: &Session, link: Link, source: Source) -> Result<Published, ClientError> {
     let Source { kind, layers: clips } = source;
-    let link = session.connect(kind).await?;
     let keys: Vec<MasterKey> = clips.iter().map(|_| new_key()).collect();
     let allowed = session.welcome().limits.max_bitrate;
     let offers = clips
@@ -242,6 +244,14 @@ async fn publish(session: &Session, source: Source) -> Result<Published, ClientE
         layers.push((ssrc, clip));
     }
     Ok(Published { kind, stream, link, layers })
+}
+
+/// A person has to move the meeting: this client is told of no other MMR.
+pub(crate) fn warn_of_draining(deadline_s: u64) {
+    tracing::warn!(
+        deadline_s,
+        "the MMR goes away; join the meeting on another one before the deadline"
+    );
 }
 
 /// A layer's SRTP master key; never used for anything else.

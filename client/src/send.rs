@@ -63,6 +63,7 @@ pub struct LayerSender {
     next: u64,
     timestamp_offset: u32,
     history: VecDeque<Sent>,
+    acknowledged: u64,
     octets: u32,
     last: Option<(Instant, u32)>,
     statistics: SenderStatistics,
@@ -90,6 +91,7 @@ impl LayerSender {
             // RFC 3550 §5.1: anywhere.
             timestamp_offset: rand::random(),
             history: VecDeque::new(),
+            acknowledged: 0,
             octets: 0,
             last: None,
             statistics: SenderStatistics::default(),
@@ -179,6 +181,24 @@ impl LayerSender {
         let found: Vec<Bytes> = late.map(|sent| sent.packet.clone()).collect();
         self.statistics.resent += found.len() as u64;
         found
+    }
+
+    /// The highest packet the MMR has heard of (RFC 3550 §6.4.1). Behind it, it cannot know that any is missing.
+    pub fn acknowledge(&mut self, extended_seq: u32) {
+        // The 32 bits wrap after 2^32 packets; media does not last so long.
+        self.acknowledged = self.acknowledged.max(u64::from(extended_seq));
+    }
+
+    /// The last packet again, when the MMR has not said that it heard it although it had the time: if that one
+    /// comes, those missing before it are asked for.
+    pub fn resend_last(&mut self, now: Instant) -> Option<Bytes> {
+        let last = self.history.back()?;
+        let patient = now.saturating_duration_since(last.at) < limits::REPORT_INTERVAL;
+        if patient || self.acknowledged >= last.index {
+            return None;
+        }
+        self.statistics.resent += 1;
+        Some(last.packet.clone())
     }
 
     fn kept(&self, seq: Seq) -> Option<Bytes> {

@@ -186,12 +186,11 @@ async fn connect(
     output: &Option<RtpOutput>,
 ) -> Result<HashMap<Kind, Link>, ClientError> {
     let needed: Vec<Kind> = needed.collect();
+    let wanted: Vec<Kind> =
+        Kind::ALL.into_iter().filter(|kind| output.is_some() || needed.contains(kind)).collect();
     let mut links = HashMap::new();
-    for kind in Kind::ALL {
-        if output.is_none() && !needed.contains(&kind) {
-            continue;
-        }
-        match session.connect(kind).await {
+    for (kind, link) in session.connect_all(&wanted).await {
+        match link {
             Ok(link) => {
                 links.insert(kind, link);
             }

@@ -250,7 +250,12 @@ impl Driver {
                     let _ = receiver.reader.try_send(Delivery::SenderReport(info));
                 }
             }
-            Report::Block(_) | Report::Bye { .. } => {}
+            Report::Block(block) => {
+                if let Some(sender) = senders.get_mut(&block.ssrc) {
+                    sender.acknowledge(block.extended_seq);
+                }
+            }
+            Report::Bye { .. } => {}
         });
         self.strangers += u64::from(parsed.is_err());
         for packet in asked.into_iter().flatten() {
@@ -324,6 +329,11 @@ impl Driver {
             self.senders.values().filter_map(|sender| sender.sender_info(now, ntp)).collect();
         for info in infos {
             self.transmit_rtcp(|own, out| rtcp::write_sender_report(Some(own), &info, out));
+        }
+        if self.report_interval == limits::LINGER_REPORT_INTERVAL {
+            let last: Vec<_> =
+                self.senders.values_mut().filter_map(|sender| sender.resend_last(now)).collect();
+            last.iter().for_each(|packet| self.transmit(packet, packet.len()));
         }
         let receivers = self.receivers.values_mut();
         let blocks: Vec<_> =

@@ -2,6 +2,7 @@
 
 use super::dscp::of_traffic_class;
 use crate::limits::TRAIN_PACKETS_MAX;
+use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
 };
@@ -89,8 +90,8 @@ impl UdpPath {
         if train.len() > segment && !self.plain {
             match self.send_now(train, Some(segment)) {
                 Ok(()) => return true,
-                // EIO and EINVAL: a path without checksum offload or with other segment limits.
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.plain = true,
+                // A path without checksum offload or with other segment limits.
+                Err(Errno::EIO | Errno::EINVAL) => self.plain = true,
                 Err(_) => return false,
             }
         }
@@ -99,22 +100,17 @@ impl UdpPath {
         refused == 0
     }
 
-    fn send_now(&self, bytes: &[u8], segment: Option<usize>) -> io::Result<()> {
+    fn send_now(&self, bytes: &[u8], segment: Option<usize>) -> Result<(), Errno> {
         let size = segment.and_then(|size| u16::try_from(size).ok()).unwrap_or(0);
         let message = [ControlMessage::UdpGsoSegments(&size)];
         let control = if size > 0 { &message[..] } else { &[] };
-        let send = || {
-            let slices = [IoSlice::new(bytes)];
-            let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-            sendmsg::<SockaddrStorage>(fd, &slices, control, flags, None)?;
-            Ok(())
-        };
-        match self.socket.try_io(Interest::WRITABLE, send) {
-            // An ICMP error of an earlier packet (RFC 1122 §4.1.3.3); this one was not sent because of it.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                self.socket.try_io(Interest::WRITABLE, send)
-            }
-            outcome => outcome,
-        }
+        let slices = [IoSlice::new(bytes)];
+        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        // Not through tokio: a new socket is writable before tokio has heard of it, and nobody waits here.
+        let send = || sendmsg::<SockaddrStorage>(fd, &slices, control, flags, None);
+        // ECONNREFUSED is an ICMP error of an earlier packet (RFC 1122 §4.1.3.3); this one was not sent because of it.
+        let sent =
+            send().or_else(|error| if error == Errno::ECONNREFUSED { send() } else { Err(error) });
+        sent.map(|_| ())
     }
 }

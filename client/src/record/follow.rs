@@ -2,6 +2,7 @@
 
 use super::StreamReport;
 use super::layer::{LayerRecording, Place};
+use crate::publish::warn_of_draining;
 use crate::session::{Events, Session, SessionEvent, StreamInfo};
 use crate::{ClientError, Link};
 use std::collections::HashMap;
@@ -75,6 +76,7 @@ impl Follower {
                     end_all(&mut followed).await?;
                     return Err(ClientError::ChannelLost(why));
                 }
+                Some(SessionEvent::Draining { deadline_s }) => warn_of_draining(deadline_s),
                 Some(_) => {}
                 None => return Err(ClientError::ChannelLost("the session is over".into())),
             }
@@ -137,14 +139,15 @@ async fn end(
     }
 }
 
+/// Every file is finished, even when a link is gone; the first error is told then.
 async fn end_all(
     followed: &mut HashMap<StreamId, Followed>,
 ) -> Result<Vec<StreamReport>, ClientError> {
-    let mut reports = Vec::new();
     let mut streams: Vec<StreamId> = followed.keys().copied().collect();
     streams.sort();
+    let mut ended = Vec::new();
     for stream in streams {
-        reports.extend(end(followed, stream).await?);
+        ended.extend(end(followed, stream).await.transpose());
     }
-    Ok(reports)
+    ended.into_iter().collect()
 }

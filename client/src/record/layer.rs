@@ -61,8 +61,10 @@ impl LayerRecording {
     pub(super) async fn finish(self) -> Result<StreamReport, ClientError> {
         let Self { info, layer, link, reader } = self;
         let told = layer_of(&info, layer)?;
-        let statistics = link.remove_receiver(told.ssrc).await?;
+        let statistics = link.remove_receiver(told.ssrc).await;
+        // The reader ends with its layer or its link; its file is finished in any case.
         let read = reader.await.map_err(|_| ClientError::Protocol("a layer's reader failed"))??;
+        let statistics = statistics?;
         let link = link.report().await?;
         Ok(StreamReport {
             layer,

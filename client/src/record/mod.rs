@@ -139,8 +139,8 @@ impl Recorder {
         }
         let (session, events) = Session::join(join).await?;
         let mut links = Vec::new();
-        for kind in kinds {
-            match session.connect(kind).await {
+        for (_, link) in session.connect_all(&kinds).await {
+            match link {
                 Ok(link) => links.push(link),
                 Err(ClientError::Refused { code: ErrorCode::NotAllowed, .. }) => {}
                 Err(error) => return Err(error),

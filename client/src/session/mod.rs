@@ -12,6 +12,7 @@ use crate::options::{JoinOptions, TransportChoice};
 use crate::{ClientError, limits};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use wire::control::{ClientMessage, LayerInfo, LayerOffer, ServerMessage};
 use wire::{Kind, Ssrc, StreamId};
@@ -127,6 +128,18 @@ impl Session {
     pub async fn connect(&self, kind: Kind) -> Result<Link, ClientError> {
         let info = self.link_info(kind).await?;
         Link::bind(info, self.shared.dialer.clone(), self.shared.transport).await
+    }
+
+    /// Several kinds at once, so that transports that do not work cost their deadlines only once. In the order asked.
+    pub async fn connect_all(&self, kinds: &[Kind]) -> Vec<(Kind, Result<Link, ClientError>)> {
+        let mut links = JoinSet::new();
+        for (index, kind) in kinds.iter().copied().enumerate() {
+            let session = self.clone();
+            links.spawn(async move { (index, kind, session.connect(kind).await) });
+        }
+        let mut links = links.join_all().await;
+        links.sort_by_key(|(index, ..)| *index);
+        links.into_iter().map(|(_, kind, link)| (kind, link)).collect()
     }
 
     /// Asks for a link of one kind without binding it.
