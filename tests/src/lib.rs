@@ -10,6 +10,7 @@
 mod capture;
 mod host;
 pub mod raw;
+pub mod scene;
 
 pub use capture::{Capture, Fields};
 pub use host::{Host, Wire, is_root};

@@ -1,0 +1,144 @@
+//! What a hostile peer can do over UDP: nothing but be counted.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::net::UdpSocket;
+use tests::raw::{RawLink, rtp};
+use tests::scene::{Scene, drops};
+use wire::Ssrc;
+
+/// Well above what the scene sends.
+const BITRATE: u32 = 256_000;
+
+/// Sends `packets` from `socket`, sees each counted under `reason`, no answer to any, and media still flowing.
+async fn attack(scene: &mut Scene, socket: &UdpSocket, packets: &[Vec<u8>], reason: &str) {
+    let before = drops(&scene.daemon.stats().await.unwrap(), reason);
+    for packet in packets {
+        socket.send(packet).unwrap();
+    }
+    scene.dropped(reason, before, packets.len() as u64).await;
+    let mut answer = [0; 2048];
+    assert!(socket.recv(&mut answer).is_err(), "an answer to {reason}");
+    scene.assert_media_flows();
+}
+
+#[tokio::test]
+async fn garbage_from_a_stranger_is_counted_and_not_answered() {
+    let mut scene = Scene::new(BITRATE).await;
+    let stranger = RawLink::socket(scene.udp());
+    let garbage = [vec![], vec![0xff], vec![70; 40], vec![255; 1400]];
+    attack(&mut scene, &stranger, &garbage, "malformed").await;
+    let media = rtp(scene.ssrc, 1, 80);
+    attack(&mut scene, &stranger, &[media], "stranger").await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn truncated_and_oversized_packets_of_a_member_are_counted() {
+    let mut scene = Scene::new(BITRATE).await;
+    let member = scene.publisher.socket.try_clone().unwrap();
+    let whole = rtp(scene.ssrc, 9000, 80);
+    let mut lying_extension = whole.clone();
+    lying_extension[0] |= 0x10;
+    lying_extension[14..16].copy_from_slice(&[0xff, 0xff]);
+    let truncated = [whole[..11].to_vec(), lying_extension];
+    attack(&mut scene, &member, &truncated, "malformed").await;
+    let oversized = rtp(scene.ssrc, 9001, 4000);
+    attack(&mut scene, &member, &[oversized], "oversized").await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn stun_without_the_right_password_is_never_answered() {
+    let mut scene = Scene::new(BITRATE).await;
+    let stranger = RawLink::socket(scene.udp());
+    let right = (scene.publisher.ufrag.clone(), scene.publisher.password.clone());
+    let request = |ufrag: &str, password: &str| {
+        let mut bytes = Vec::new();
+        let transaction = wire::stun::TransactionId([1; 12]);
+        wire::stun::write_request(transaction, ufrag, "peer", password, &mut bytes);
+        bytes
+    };
+    attack(&mut scene, &stranger, &[request(&right.0, "wrong-password-wrong-pass")], "stun_forged")
+        .await;
+    attack(&mut scene, &stranger, &[request("AAAAAAAA", &right.1)], "unknown_ufrag").await;
+    // A header alone: a binding request with no integrity at all.
+    let mut bare = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    bare.extend([5; 12]);
+    attack(&mut scene, &stranger, &[bare], "malformed").await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_label_of_another_participant_is_refused() {
+    let mut scene = Scene::new(BITRATE).await;
+    let thief = scene.subscriber.socket.try_clone().unwrap();
+    let stolen = rtp(scene.ssrc, 20_000, 80);
+    let before = drops(&scene.daemon.stats().await.unwrap(), "wrong_ssrc");
+    thief.send(&stolen).unwrap();
+    scene.dropped("wrong_ssrc", before, 1).await;
+    let unknown = rtp(Ssrc(0x0bad_0bad), 1, 80);
+    let member = scene.publisher.socket.try_clone().unwrap();
+    attack(&mut scene, &member, &[unknown], "wrong_ssrc").await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_replayed_packet_reaches_nobody_twice() {
+    let mut scene = Scene::new(BITRATE).await;
+    let member = scene.publisher.socket.try_clone().unwrap();
+    let packet = scene.next_packet();
+    member.send(&packet).unwrap();
+    assert_eq!(scene.subscriber.receive_rtp().unwrap(), packet);
+    attack(&mut scene, &member, &vec![packet; 5], "duplicate").await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn more_than_was_declared_is_dropped() {
+    let mut scene = Scene::new(8_000).await;
+    let member = scene.publisher.socket.try_clone().unwrap();
+    let before = drops(&scene.daemon.stats().await.unwrap(), "over_rate");
+    // A megabit at once where 8 kbit/s were declared.
+    for _ in 0..120 {
+        let mut packet = scene.next_packet();
+        packet.resize(1100, 0);
+        member.send(&packet).unwrap();
+    }
+    scene.dropped("over_rate", before, 60).await;
+    while scene.subscriber.receive_rtp().is_some() {}
+    scene.assert_media_flows();
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn media_from_a_new_address_moves_nothing_before_a_check() {
+    let mut scene = Scene::new(BITRATE).await;
+    let elsewhere = RawLink::socket(scene.udp());
+    let packets: Vec<_> = (0..10).map(|_| scene.next_packet()).collect();
+    attack(&mut scene, &elsewhere, &packets, "stranger").await;
+    // With a check it moves, and the old address is a stranger from then on.
+    let old = std::mem::replace(&mut scene.publisher.socket, elsewhere);
+    scene.publisher.bind();
+    scene.assert_media_flows();
+    attack(&mut scene, &old, &packets, "stranger").await;
+    scene.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn rtcp_that_is_not_authentic_does_nothing() {
+    let mut scene = Scene::new(BITRATE).await;
+    let member = scene.subscriber.socket.try_clone().unwrap();
+    let mut forged = scene.subscriber.nack(scene.ssrc, 1);
+    *forged.last_mut().unwrap() ^= 1;
+    let garbage = {
+        let mut bytes = vec![0x81, 205, 0, 3];
+        bytes.resize(60, 0xee);
+        bytes
+    };
+    attack(&mut scene, &member, &[forged, garbage], "rtcp_forged").await;
+    let nack = scene.subscriber.nack(scene.ssrc, 1);
+    member.send(&nack).unwrap();
+    scene.subscriber.receive_rtp();
+    attack(&mut scene, &member, &[nack], "rtcp_replayed").await;
+    scene.daemon.stop().await;
+}
