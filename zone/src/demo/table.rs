@@ -1,0 +1,88 @@
+//! The result as people read it.
+
+use super::Verdict;
+use super::outcome::Outcome;
+use std::fmt::Write;
+
+const HEADINGS: [&str; 10] = [
+    "subscriber",
+    "kind",
+    "expected",
+    "delivered",
+    "repaired",
+    "lost",
+    "p50 ms",
+    "p99 ms",
+    "DSCP",
+    "frames identical",
+];
+/// Names to the left, numbers to the right.
+const LEFT: usize = 2;
+
+/// A row per subscriber and kind.
+pub(super) fn render(outcomes: &[Outcome]) -> String {
+    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    rows.extend(outcomes.iter().map(row));
+    let widths: Vec<usize> = (0..HEADINGS.len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a string cannot fail.
+            let _ = if column < LEFT {
+                write!(line, "{cell:width$}  ")
+            } else {
+                write!(line, "{cell:>width$}  ")
+            };
+        }
+        text += line.trim_end();
+        text.push('\n');
+        if number == 0 {
+            text += &"─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn row(outcome: &Outcome) -> [String; 10] {
+    let ms = |micros: Option<u64>| match micros {
+        Some(micros) => format!("{}.{:02}", micros / 1000, micros % 1000 / 10),
+        None => "–".into(),
+    };
+    let dscp = match &outcome.dscp {
+        Some(seen) => seen.iter().map(u8::to_string).collect::<Vec<_>>().join(" "),
+        None => "untold".into(),
+    };
+    let complete = if outcome.is_complete() { "" } else { " ✗" };
+    [
+        outcome.subscriber.clone(),
+        outcome.kind.to_string(),
+        outcome.expected.to_string(),
+        outcome.delivered.to_string(),
+        outcome.repaired.to_string(),
+        outcome.lost.to_string(),
+        ms(outcome.latency_p50_us),
+        ms(outcome.latency_p99_us),
+        dscp,
+        format!("{} of {}{complete}", outcome.frames_identical, outcome.frames_published),
+    ]
+}
+
+/// What it comes to, in a sentence or two.
+pub(super) fn conclusion(outcomes: &[Outcome], verdict: Verdict) -> String {
+    let mut text = match verdict {
+        Verdict::Everything => {
+            "Everything arrived: every frame at every subscriber is the source's, byte for byte."
+                .to_owned()
+        }
+        Verdict::Incomplete => "Not everything arrived: see the rows with ✗.".to_owned(),
+        Verdict::Interrupted => "Interrupted: what was not played could not arrive.".to_owned(),
+    };
+    if outcomes.iter().any(|outcome| outcome.dscp.is_none()) {
+        text += "\nuntold: Linux does not tell an unprivileged program the marks on IPv4 TCP; run it as root to see them.";
+    }
+    text
+}
