@@ -174,7 +174,8 @@ impl Meeting {
         let mut reports = Vec::new();
         for (seat, recorder) in self.recorders {
             // What did not end in time shows as missing in the report.
-            recorder.wait_for_ends(streams, PATIENCE).await;
+            let all_ended = recorder.ends();
+            let _ = tokio::time::timeout(PATIENCE, all_ended.wait(streams)).await;
             let report = recorder.run(ready(()), None, &no_progress()).await?;
             reports.push((seat, report));
         }
