@@ -5,20 +5,47 @@ use std::net::UdpSocket;
 use tests::raw::{RawLink, rtp};
 use tests::scene::{Scene, drops};
 use wire::Ssrc;
+use wire::demux::{Class, classify};
 
 /// Well above what the scene sends.
 const BITRATE: u32 = 256_000;
 
+/// Who attacks: the MMR says nothing at all to a stranger, and to a member only what it says anyway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attacker {
+    Stranger,
+    Member,
+}
+use Attacker::{Member, Stranger};
+
 /// Sends `packets` from `socket`, sees each counted under `reason`, no answer to any, and media still flowing.
-async fn attack(scene: &mut Scene, socket: &UdpSocket, packets: &[Vec<u8>], reason: &str) {
+async fn attack(
+    scene: &mut Scene,
+    attacker: Attacker,
+    socket: &UdpSocket,
+    packets: &[Vec<u8>],
+    reason: &str,
+) {
+    answers(socket);
     let before = drops(&scene.daemon.stats().await.unwrap(), reason);
     for packet in packets {
         socket.send(packet).unwrap();
     }
     scene.dropped(reason, before, packets.len() as u64).await;
-    let mut answer = [0; 2048];
-    assert!(socket.recv(&mut answer).is_err(), "an answer to {reason}");
+    for answer in answers(socket) {
+        // Receiver reports and NACKs go to every publisher, whatever it sends.
+        assert!(
+            attacker == Member && classify(&answer) == Some(Class::Rtcp),
+            "an answer to {reason}: {answer:?}"
+        );
+    }
     scene.assert_media_flows();
+}
+
+/// Everything that has come and comes within the socket's patience.
+fn answers(socket: &UdpSocket) -> Vec<Vec<u8>> {
+    let mut buffer = [0; 2048];
+    std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|len| buffer[..len].to_vec())).collect()
 }
 
 #[tokio::test]
@@ -26,9 +53,9 @@ async fn garbage_from_a_stranger_is_counted_and_not_answered() {
     let mut scene = Scene::new(BITRATE).await;
     let stranger = RawLink::socket(scene.udp());
     let garbage = [vec![], vec![0xff], vec![70; 40], vec![255; 1400]];
-    attack(&mut scene, &stranger, &garbage, "malformed").await;
+    attack(&mut scene, Stranger, &stranger, &garbage, "malformed").await;
     let media = rtp(scene.ssrc, 1, 80);
-    attack(&mut scene, &stranger, &[media], "stranger").await;
+    attack(&mut scene, Stranger, &stranger, &[media], "stranger").await;
     scene.daemon.stop().await;
 }
 
@@ -41,9 +68,9 @@ async fn truncated_and_oversized_packets_of_a_member_are_counted() {
     lying_extension[0] |= 0x10;
     lying_extension[14..16].copy_from_slice(&[0xff, 0xff]);
     let truncated = [whole[..11].to_vec(), lying_extension];
-    attack(&mut scene, &member, &truncated, "malformed").await;
+    attack(&mut scene, Member, &member, &truncated, "malformed").await;
     let oversized = rtp(scene.ssrc, 9001, 4000);
-    attack(&mut scene, &member, &[oversized], "oversized").await;
+    attack(&mut scene, Member, &member, &[oversized], "oversized").await;
     scene.daemon.stop().await;
 }
 
@@ -58,13 +85,20 @@ async fn stun_without_the_right_password_is_never_answered() {
         wire::stun::write_request(transaction, ufrag, "peer", password, &mut bytes);
         bytes
     };
-    attack(&mut scene, &stranger, &[request(&right.0, "wrong-password-wrong-pass")], "stun_forged")
+    attack(
+        &mut scene,
+        Stranger,
+        &stranger,
+        &[request(&right.0, "wrong-password-wrong-pass")],
+        "stun_forged",
+    )
+    .await;
+    attack(&mut scene, Stranger, &stranger, &[request("AAAAAAAA", &right.1)], "unknown_ufrag")
         .await;
-    attack(&mut scene, &stranger, &[request("AAAAAAAA", &right.1)], "unknown_ufrag").await;
     // A header alone: a binding request with no integrity at all.
     let mut bare = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
     bare.extend([5; 12]);
-    attack(&mut scene, &stranger, &[bare], "malformed").await;
+    attack(&mut scene, Stranger, &stranger, &[bare], "malformed").await;
     scene.daemon.stop().await;
 }
 
@@ -78,7 +112,7 @@ async fn the_label_of_another_participant_is_refused() {
     scene.dropped("wrong_ssrc", before, 1).await;
     let unknown = rtp(Ssrc(0x0bad_0bad), 1, 80);
     let member = scene.publisher.socket.try_clone().unwrap();
-    attack(&mut scene, &member, &[unknown], "wrong_ssrc").await;
+    attack(&mut scene, Member, &member, &[unknown], "wrong_ssrc").await;
     scene.daemon.stop().await;
 }
 
@@ -89,7 +123,7 @@ async fn a_replayed_packet_reaches_nobody_twice() {
     let packet = scene.next_packet();
     member.send(&packet).unwrap();
     assert_eq!(scene.subscriber.receive_rtp().unwrap(), packet);
-    attack(&mut scene, &member, &vec![packet; 5], "duplicate").await;
+    attack(&mut scene, Member, &member, &vec![packet; 5], "duplicate").await;
     scene.daemon.stop().await;
 }
 
@@ -115,12 +149,12 @@ async fn media_from_a_new_address_moves_nothing_before_a_check() {
     let mut scene = Scene::new(BITRATE).await;
     let elsewhere = RawLink::socket(scene.udp());
     let packets: Vec<_> = (0..10).map(|_| scene.next_packet()).collect();
-    attack(&mut scene, &elsewhere, &packets, "stranger").await;
+    attack(&mut scene, Stranger, &elsewhere, &packets, "stranger").await;
     // With a check it moves, and the old address is a stranger from then on.
     let old = std::mem::replace(&mut scene.publisher.socket, elsewhere);
     scene.publisher.bind();
     scene.assert_media_flows();
-    attack(&mut scene, &old, &packets, "stranger").await;
+    attack(&mut scene, Stranger, &old, &packets, "stranger").await;
     scene.daemon.stop().await;
 }
 
@@ -135,10 +169,10 @@ async fn rtcp_that_is_not_authentic_does_nothing() {
         bytes.resize(60, 0xee);
         bytes
     };
-    attack(&mut scene, &member, &[forged, garbage], "rtcp_forged").await;
+    attack(&mut scene, Member, &member, &[forged, garbage], "rtcp_forged").await;
     let nack = scene.subscriber.nack(scene.ssrc, 1);
     member.send(&nack).unwrap();
     scene.subscriber.receive_rtp();
-    attack(&mut scene, &member, &[nack], "rtcp_replayed").await;
+    attack(&mut scene, Member, &member, &[nack], "rtcp_replayed").await;
     scene.daemon.stop().await;
 }
