@@ -45,14 +45,7 @@ impl Capture {
         Self { tshark, folder }
     }
 
-    /// Ends the capture and reads `fields` of every packet that `filter` (display syntax) shows. `decode` tells
-    /// tshark what is on which port, for example `udp.port==8801,rtp`.
-    pub fn finish(mut self, decode: &[&str], filter: &str, fields: &[&str]) -> Vec<Fields> {
-        self.stop();
-        self.read(decode, filter, fields)
-    }
-
-    /// As [`Capture::finish`], again and again.
+    /// Ends the capture; nothing that was taken is lost.
     pub fn stop(&mut self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.tshark.id()).unwrap());
         // tshark writes what it has on SIGINT; an error means that it has ended.
@@ -60,14 +53,15 @@ impl Capture {
         let _ = self.tshark.wait();
     }
 
-    /// Reads a stopped capture.
-    pub fn read(&self, decode: &[&str], filter: &str, fields: &[&str]) -> Vec<Fields> {
+    /// Reads `fields` of every packet of a stopped capture that `filter` (display syntax) shows. `options` go to
+    /// tshark as they are.
+    ///
+    /// # Panics
+    /// When tshark refuses them.
+    pub fn read(&self, options: &[&str], filter: &str, fields: &[&str]) -> Vec<Fields> {
         let mut tshark = Command::new("tshark");
-        tshark.arg("-r").arg(self.folder.path().join("capture.pcapng"));
+        tshark.arg("-r").arg(self.folder.path().join("capture.pcapng")).args(options);
         tshark.args(["-Y", filter, "-T", "fields", "-E", "separator=;"]);
-        for rule in decode {
-            tshark.args(["-d", rule]);
-        }
         for field in fields {
             tshark.args(["-e", field]);
         }

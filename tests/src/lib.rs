@@ -9,6 +9,7 @@
 
 mod capture;
 mod host;
+pub mod meeting;
 pub mod raw;
 pub mod scene;
 

@@ -153,9 +153,10 @@ pub struct RawLink {
     pub addresses: control::Addresses,
     /// Where it is bound from; replace it to move.
     pub socket: UdpSocket,
+    rtcp_in: SessionKeys,
     rtcp_out: SessionKeys,
     rtcp_index: u32,
-    checks: u8,
+    checks: u32,
 }
 
 impl RawLink {
@@ -165,9 +166,10 @@ impl RawLink {
         keys: &SrtcpKeys,
         addresses: control::Addresses,
     ) -> Self {
+        let rtcp_in = SessionKeys::derive(&keys.mmr.0);
         let rtcp_out = SessionKeys::derive(&keys.client.0);
         let socket = Self::socket(addresses.udp[0]);
-        Self { ufrag, password, addresses, socket, rtcp_out, rtcp_index: 0, checks: 0 }
+        Self { ufrag, password, addresses, socket, rtcp_in, rtcp_out, rtcp_index: 0, checks: 0 }
     }
 
     /// A fresh socket towards the MMR.
@@ -183,7 +185,8 @@ impl RawLink {
     pub fn check(&mut self) -> Vec<u8> {
         self.checks += 1;
         let mut request = Vec::new();
-        let transaction = TransactionId([self.checks; 12]);
+        let mut transaction = TransactionId([0; 12]);
+        transaction.0[..4].copy_from_slice(&self.checks.to_be_bytes());
         stun::write_request(transaction, &self.ufrag, "rawpeer", &self.password, &mut request);
         request
     }
@@ -220,6 +223,23 @@ impl RawLink {
             }
         }
         None
+    }
+
+    /// The next RTCP compound of the MMR, decrypted.
+    ///
+    /// # Panics
+    /// When none comes, or one that is not authentic.
+    pub fn receive_rtcp(&self) -> Vec<u8> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let Some(mut packet) = self.receive() else { continue };
+            if wire::demux::classify(&packet) == Some(wire::demux::Class::Rtcp) {
+                let (len, _) = self.rtcp_in.unprotect_rtcp(&mut packet).unwrap();
+                packet.truncate(len);
+                return packet;
+            }
+        }
+        panic!("no RTCP in {PATIENCE:?}")
     }
 
     /// A NACK for one packet of a layer, protected as the link's RTCP is.
