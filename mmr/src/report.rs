@@ -9,8 +9,6 @@ use router::{DropCounters, WorkerId};
 pub struct WorkerReport {
     /// Whose.
     pub worker: WorkerId,
-    /// `uring` or `poll`.
-    pub backend: &'static str,
     /// What its router counted.
     pub counters: router::Counters,
     /// Drops, by reason.
@@ -40,7 +38,6 @@ impl WorkerReport {
             |max| Histogram::new_with_bounds(1, max, 2).expect("the bounds are constants that fit");
         Self {
             worker,
-            backend: "",
             counters: router::Counters::default(),
             drops: DropCounters::default(),
             kernel_drops: 0,

@@ -12,7 +12,7 @@ use mmr::exchange::{ControlEvent, Exchange, StreamArrival, WorkerOrder};
 use mmr::network::poll::PollNetwork;
 use mmr::network::sockets::{self, SocketOptions};
 use mmr::network::uring::UringNetwork;
-use mmr::network::{Backend, Inbox, Network, NetworkConfig};
+use mmr::network::{Inbox, Network, NetworkConfig};
 use mmr::packet::{SLOT_LEN, SLOTS};
 use mmr::report::WorkerReport;
 use mmr::worker::{Flow, Worker};
@@ -86,20 +86,17 @@ unsafe impl GlobalAlloc for Counting {
 
 #[test]
 fn a_million_packets_through_io_uring_allocate_nothing() {
-    turns_allocate_nothing(Backend::Uring, |config, slots| {
+    turns_allocate_nothing(|config, slots| {
         UringNetwork::new(config, slots).expect("this test needs io_uring")
     });
 }
 
 #[test]
 fn a_million_packets_through_epoll_allocate_nothing() {
-    turns_allocate_nothing(Backend::Poll, |config, _| PollNetwork::new(config).unwrap());
+    turns_allocate_nothing(|config, _| PollNetwork::new(config).unwrap());
 }
 
-fn turns_allocate_nothing<N: Network>(
-    backend: Backend,
-    network: impl FnOnce(NetworkConfig, u16) -> N,
-) {
+fn turns_allocate_nothing<N: Network>(network: impl FnOnce(NetworkConfig, u16) -> N) {
     let exchange = Arc::new(Exchange::new(2, Instant::now()).unwrap());
     let listen = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
     let mut listening = sockets::open(&listen, 1, &SocketOptions::default()).unwrap();
@@ -112,7 +109,7 @@ fn turns_allocate_nothing<N: Network>(
     let inbox = Inbox::new(SLOTS, SLOT_LEN);
     let network = network(config, SLOTS);
     let router = router_config(0, 2);
-    let mut worker = Worker::new(backend, network, inbox, router, Arc::clone(&exchange));
+    let mut worker = Worker::new(network, inbox, router, Arc::clone(&exchange));
 
     let world = World::new(exchange, &listening.addresses);
     let (accepted, stop) = (Arc::clone(&world.accepted), Arc::clone(&world.stop));

@@ -30,7 +30,7 @@ fn turned_by_hand() -> (Worker<SimulatedNetwork>, Arc<Exchange>) {
     let socket = "192.0.2.1:8801".parse().unwrap();
     let network = SimulatedNetwork::new(now, &[socket], 64, Marks::DEFAULT, waker);
     let (inbox, router) = (Inbox::new(64, SLOT_LEN), router_config(0, 3));
-    let worker = Worker::new(Backend::Poll, network, inbox, router, Arc::clone(&exchange));
+    let worker = Worker::new(network, inbox, router, Arc::clone(&exchange));
     let control = Control { exchange: &exchange, worker: 0 };
     control.add_link(PUBLISHER, Kind::Video);
     control.add_link(SUBSCRIBER, Kind::Video);
@@ -133,7 +133,7 @@ fn a_report_says_who_and_how_many() {
     let (mut worker, exchange) = turned_by_hand();
     arrive(&exchange, connection(1), &check(PUBLISHER, 1));
     let report = report(&mut worker, &exchange);
-    assert_eq!((report.worker, report.backend), (WorkerId(0), "poll"));
+    assert_eq!(report.worker, WorkerId(0));
     let next = self::report(&mut worker, &exchange);
     assert_eq!(next.counters.stun, 1);
     assert_eq!(next.turns, report.turns + 1);

@@ -79,7 +79,7 @@ fn mark(packet: &[u8], remote: SocketAddr, local: SocketAddr) -> Option<u8> {
 const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_HALF_INDEXED: u16 = 0x48;
-/// X = 4 * (packet[k] & 15): the length of an IPv4 header.
+/// `X = 4 * (packet[k] & 15)`: the length of an IPv4 header.
 const LOAD_X_HEADER_LEN: u16 = 0xb1;
 const AND: u16 = 0x54;
 const JUMP_IF_EQUAL: u16 = 0x15;

@@ -26,7 +26,7 @@ impl Stats {
             links: links.map(|(transport, count)| (transport.name().to_owned(), count)).collect(),
             control: control(&snapshot.control),
             door: door(&snapshot.door),
-            workers: snapshot.workers.iter().map(worker).collect(),
+            workers: snapshot.workers.iter().map(|counts| worker(about, counts)).collect(),
         }
     }
 }
@@ -56,11 +56,11 @@ fn door(counts: &DoorCounts) -> DoorStats {
     }
 }
 
-fn worker(counts: &WorkerCounts) -> WorkerStats {
+fn worker(about: &About, counts: &WorkerCounts) -> WorkerStats {
     let report = &counts.report;
     WorkerStats {
         worker: report.worker.0,
-        backend: report.backend.to_owned(),
+        backend: about.backend.name().to_owned(),
         heartbeat_age_ms: u64::try_from(counts.heartbeat_age.as_millis()).unwrap_or(u64::MAX),
         busy: counts.busy,
         turns: report.turns,

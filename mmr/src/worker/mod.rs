@@ -106,13 +106,13 @@ fn run(config: WorkerConfig, ready: &SyncSender<bool>) -> io::Result<()> {
     match backend {
         Backend::Uring => {
             let network = UringNetwork::new(network, inbox.datagram_slots())?;
-            turn_until_stopped(Worker::new(backend, network, inbox, router, exchange), || {
+            turn_until_stopped(Worker::new(network, inbox, router, exchange), || {
                 let _ = ready.send(pinned);
             })
         }
         Backend::Poll => {
             let network = PollNetwork::new(network)?;
-            turn_until_stopped(Worker::new(backend, network, inbox, router, exchange), || {
+            turn_until_stopped(Worker::new(network, inbox, router, exchange), || {
                 let _ = ready.send(pinned);
             })
         }

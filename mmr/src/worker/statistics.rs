@@ -1,13 +1,12 @@
 //! What a worker counts about its turns. Written by one thread, handed out by report.
 
-use crate::network::{Backend, Inbox, STREAM_SLOTS};
+use crate::network::{Inbox, STREAM_SLOTS};
 use crate::report::WorkerReport;
 use hdrhistogram::Histogram;
 use std::time::Instant;
 
 /// Since start.
 pub(super) struct Statistics {
-    backend: Backend,
     /// When the last turn ended.
     pub(super) last_turn: Instant,
     turns: u64,
@@ -20,12 +19,11 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    pub(super) fn new(backend: Backend, inbox: &Inbox) -> Self {
+    pub(super) fn new(inbox: &Inbox) -> Self {
         // The report's histograms, so that theirs can be set to ours without growing.
         let WorkerReport { trains, batches, latency_us, .. } =
             WorkerReport::new(router::WorkerId(0));
         Self {
-            backend,
             last_turn: Instant::now(),
             turns: 0,
             busy_ns: 0,
@@ -71,7 +69,6 @@ impl Statistics {
     }
 
     pub(super) fn fill(&self, report: &mut WorkerReport) {
-        report.backend = self.backend.name();
         report.turns = self.turns;
         report.busy_ns = self.busy_ns;
         // Refused only for histograms of other bounds than `WorkerReport::new` makes.

@@ -2,7 +2,7 @@
 
 use super::statistics::Statistics;
 use crate::exchange::{Exchange, WorkerPort};
-use crate::network::{Backend, Inbox, Network};
+use crate::network::{Inbox, Network};
 use router::{DropCounters, Outbox, Router, RouterConfig, WorkerId, limits};
 use std::io;
 use std::sync::Arc;
@@ -39,16 +39,10 @@ pub struct Worker<N> {
 impl<N: Network> Worker<N> {
     /// Takes all the memory its turns need. The network must be of `inbox`'s slots and of the
     /// exchange's waker.
-    pub fn new(
-        backend: Backend,
-        network: N,
-        inbox: Inbox,
-        router: RouterConfig,
-        exchange: Arc<Exchange>,
-    ) -> Self {
+    pub fn new(network: N, inbox: Inbox, router: RouterConfig, exchange: Arc<Exchange>) -> Self {
         Self {
             id: router.worker,
-            statistics: Statistics::new(backend, &inbox),
+            statistics: Statistics::new(&inbox),
             exchange,
             network,
             router: Router::new(router),

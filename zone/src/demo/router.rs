@@ -3,6 +3,7 @@
 use client::IpChoice;
 use mmr::dev::Dev;
 use mmr::{Config, Daemon, Error};
+use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use wire::token::Role;
 
@@ -47,12 +48,18 @@ impl Router {
         let stats = self.daemon.stats().await?;
         let sum =
             |of: fn(&mmr::stats::WorkerStats) -> u64| stats.workers.iter().map(of).sum::<u64>();
+        let mut drops = BTreeMap::<&str, u64>::new();
+        for (reason, packets) in stats.workers.iter().flat_map(|worker| &worker.drops) {
+            *drops.entry(reason).or_default() += packets;
+        }
+        let drops: Vec<_> =
+            drops.iter().map(|(reason, packets)| format!("{packets} {reason}")).collect();
         Ok(format!(
-            "router: {} media packets in, {} packets out, {} repaired, {} dropped",
+            "router: {} media packets in, {} packets out, {} sent again, dropped: {}",
             sum(|worker| worker.received.values().map(|traffic| traffic.packets).sum()),
             sum(|worker| worker.sent.values().map(|traffic| traffic.packets).sum()),
             sum(|worker| worker.retransmitted),
-            sum(|worker| worker.drops.values().sum()),
+            if drops.is_empty() { "none".to_owned() } else { drops.join(", ") },
         ))
     }
 
