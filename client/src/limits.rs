@@ -49,8 +49,11 @@ pub const HISTORY_PACKETS_MAX: usize = 8_192;
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Sender and receiver reports.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Sender reports while lingering: the last one tells receivers what they miss at the end.
-pub const LINGER_REPORT_INTERVAL: Duration = Duration::from_millis(200);
+/// Sender reports while lingering: the last one tells receivers what they miss at the end. The MMR relays one in 250 ms.
+pub const LINGER_REPORT_INTERVAL: Duration = Duration::from_millis(300);
+/// The last packet is sent again after this, with each report, until a receiver report covers it: nothing else tells
+/// the MMR that it is missing. Early enough that receivers, who know of it by the sender report, still ask for it.
+pub const TAIL_RESEND_DELAY: Duration = Duration::from_millis(300);
 
 /// A gap is first asked for after this: until then it may be mere reordering.
 pub const NACK_DELAY: Duration = Duration::from_millis(15);
@@ -84,4 +87,5 @@ const _: () = assert!(RTP_LEN_MAX <= wire::limits::PACKET_LEN_MAX);
 const _: () = assert!(NACK_DELAY.as_millis() < REPAIR_DEADLINE.as_millis());
 const _: () = assert!(CONSENT_INTERVAL.as_secs() * 3 <= CONSENT_TIMEOUT.as_secs());
 const _: () = assert!(LINGER.as_millis() >= REPAIR_DEADLINE.as_millis());
+const _: () = assert!(TAIL_RESEND_DELAY.as_millis() * 3 < REPAIR_DEADLINE.as_millis());
 const _: () = assert!(START_GAP_MAX < GAP_MAX);

@@ -189,12 +189,12 @@ impl LayerSender {
         self.acknowledged = self.acknowledged.max(u64::from(extended_seq));
     }
 
-    /// The last packet again, when the MMR has not said that it heard it although it had the time: if that one
-    /// comes, those missing before it are asked for.
+    /// The last packet again, as long as the MMR has not said that it heard it: if that one comes, those missing
+    /// before it are asked for.
     pub fn resend_last(&mut self, now: Instant) -> Option<Bytes> {
         let last = self.history.back()?;
-        let patient = now.saturating_duration_since(last.at) < limits::REPORT_INTERVAL;
-        if patient || self.acknowledged >= last.index {
+        let recent = now.saturating_duration_since(last.at) < limits::TAIL_RESEND_DELAY;
+        if recent || self.acknowledged >= last.index {
             return None;
         }
         self.statistics.resent += 1;
