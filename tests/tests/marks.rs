@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tests::meeting::{Meeting, Seat, assert_complete, sources};
 use tests::{Capture, Wire, is_root};
+use wire::Transport;
 use wire::mark::{Dscp, Marks};
-use wire::{Kind, Transport};
 
 /// All different, so that no kind can pass for another.
 fn marks() -> Marks {
@@ -88,10 +88,8 @@ fn assert_marked(link: &LinkReport, packets: &[Marked]) {
         [marks().of(link.kind).value()],
         "{who}: {counts:?}"
     );
-    assert!(
-        counts.values().sum::<usize>() >= if link.kind == Kind::Content { 3 } else { 5 },
-        "{who}"
-    );
+    // At the least an answered check and a report; subscribers get hundreds.
+    assert!(counts.values().sum::<usize>() >= 2, "{who}: {counts:?}");
 }
 
 fn marked(capture: &Capture) -> Vec<Marked> {
