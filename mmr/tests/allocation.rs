@@ -168,7 +168,8 @@ impl Seen {
         assert!(counters.retransmitted > 100, "{} packets sent again", counters.retransmitted);
         assert!(self.far_nacks > 10, "{} NACKs for the other worker", self.far_nacks);
         assert!(self.far_plis > 0, "{} PLIs for the other worker", self.far_plis);
-        assert!(self.far_bounds > 100, "{} bindings told", self.far_bounds);
+        // Told at most so often a second: a faster machine tells fewer in a million packets.
+        assert!(self.far_bounds > 5, "{} bindings told", self.far_bounds);
         assert!(self.streamed > 1_000, "{} packets for the door", self.streamed);
         assert!(self.events > 0);
         assert!(report.trains.max() >= u64::from(TRAIN), "trains were received whole");
