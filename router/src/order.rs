@@ -104,7 +104,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the variants' texts name their fields")]
 pub enum PeerMessage {
-    /// An authenticated check was heard by `worker`; said again at each. Feedback for the link's layers goes there.
+    /// An authenticated check was heard by `worker`; said again at each, `CONSENT_TOLD_INTERVAL` apart. Feedback for the link's layers goes there.
     Bound { link: LinkId, path: Path, worker: WorkerId, at: Instant },
     /// The link's connection closed.
     Unbound { link: LinkId, path: Path },

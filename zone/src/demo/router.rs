@@ -18,7 +18,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Starts it on the ports of design, or on free ones with a remark why.
+    /// Starts it on the usual ports, or on free ones with a remark why.
     pub(super) fn start() -> Result<(Self, Option<String>), Error> {
         let dev = Dev::temporary()?;
         match Daemon::start(config(&dev, MEDIA_PORT, TLS_PORT)) {
