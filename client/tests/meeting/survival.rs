@@ -96,7 +96,7 @@ async fn a_control_channel_that_drops_resumes_and_media_does_not_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_publisher_that_vanishes_is_gone_when_it_can_no_longer_resume() {
+async fn a_publisher_that_vanishes_fails_and_who_records_it_goes_on() {
     let duration = Duration::from_secs(60);
     let stage = Stage::start();
     let publisher = stage.publisher(call(), duration).await;
