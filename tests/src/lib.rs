@@ -10,8 +10,11 @@
 mod capture;
 mod host;
 pub mod meeting;
+pub mod pair;
+pub mod process;
 pub mod raw;
 pub mod scene;
+pub mod venue;
 
 pub use capture::{Capture, Fields};
 pub use host::{Host, Wire, is_root};

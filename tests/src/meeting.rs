@@ -1,20 +1,13 @@
 //! A real meeting across a wire: the router on its left end, native clients on its right.
 
+use crate::venue::Venue;
 use crate::{Wire, media};
-use client::{
-    Clip, IpChoice, JoinOptions, MmrAddress, PublishOptions, PublishReport, Publisher,
-    RecordOptions, RecordReport, Recorder, Source, Token, TransportChoice, Trust, no_progress,
-};
+use client::{Clip, IpChoice, PublishReport, RecordReport, Source, TransportChoice};
 use mmr::dev::Dev;
 use mmr::{Config, Daemon};
-use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Kind;
-use wire::token::Role;
-
-/// Streams come and end within this, or a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two hosts and a router on 8801 and 443 of the left one.
 pub struct Meeting {
@@ -24,7 +17,7 @@ pub struct Meeting {
     pub daemon: Daemon,
     /// Its configuration.
     pub config: Config,
-    dev: Dev,
+    venue: Venue,
 }
 
 /// Who records, and how.
@@ -54,23 +47,11 @@ impl Meeting {
             let daemon = Daemon::start(config.clone()).unwrap();
             (dev, config, daemon)
         });
-        Self { wire, daemon, config, dev }
+        let venue = Venue { dev, tls: daemon.addresses().tls.clone() };
+        Self { wire, daemon, config, venue }
     }
 
-    /// What `name` joins with.
-    pub fn join(&self, name: &str, transport: TransportChoice, ip: IpChoice) -> JoinOptions {
-        let [v4, v6] = Wire::LEFT;
-        let host = if ip == IpChoice::V6 { v6 } else { v4 };
-        JoinOptions {
-            mmr: MmrAddress { host: host.to_owned(), port: 443 },
-            token: Token::new(self.dev.token("meeting", name, Role::Attendee)),
-            trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
-            transport,
-            ip,
-        }
-    }
-
-    /// Publishes `sources` over UDP for `duration` to everybody in `seats`; `meanwhile` runs beside it.
+    /// Publishes to everybody in `seats`: [`Venue::play`].
     ///
     /// # Panics
     /// When anybody can't take part, or a stream does not end.
@@ -81,29 +62,7 @@ impl Meeting {
         seats: &[Seat],
         meanwhile: impl Future<Output = ()>,
     ) -> (PublishReport, Vec<RecordReport>) {
-        let streams = sources.len();
-        let kinds: Vec<Kind> = sources.iter().map(|source| source.kind).collect();
-        let join = self.join("publisher", TransportChoice::Auto, IpChoice::V4);
-        let options = PublishOptions { join, sources, repeat: false, duration: Some(duration) };
-        let publisher = Publisher::join(options).await.unwrap();
-        let mut recorders = Vec::new();
-        for seat in seats {
-            let join = self.join(&seat.name, seat.transport, seat.ip);
-            let options = RecordOptions { join, kinds: kinds.clone(), max_layer: 0, folder: None };
-            recorders.push(Recorder::join(options).await.unwrap());
-        }
-        for recorder in &recorders {
-            assert!(recorder.wait_for_streams(streams, PATIENCE).await, "no streams to record");
-        }
-        let progress = no_progress();
-        let (published, ()) = tokio::join!(publisher.run(pending(), &progress), meanwhile);
-        let mut reports = Vec::new();
-        for recorder in recorders {
-            let ended = tokio::time::timeout(PATIENCE, recorder.ends().wait(streams)).await;
-            assert!(ended.is_ok(), "streams did not end");
-            reports.push(recorder.run(ready(()), None, &no_progress()).await.unwrap());
-        }
-        (published.unwrap(), reports)
+        self.venue.play(sources, duration, seats, meanwhile).await
     }
 }
 

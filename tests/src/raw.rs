@@ -2,6 +2,8 @@
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,18 +23,38 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// # Panics
 /// When the handshake fails.
 pub async fn tls(address: SocketAddr, ca_pem: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
-    let mut roots = rustls::RootCertStore::empty();
+    try_tls(address, ca_pem, alpn).await.unwrap()
+}
+
+/// The same, where the handshake may fail.
+///
+/// # Errors
+/// It failed.
+pub async fn try_tls(
+    address: SocketAddr,
+    ca_pem: &str,
+    alpn: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(tls_config(ca_pem, alpn))).connect(name, socket).await
+}
+
+/// What a client that trusts this certificate authority speaks.
+///
+/// # Panics
+/// When it is no certificate.
+pub fn tls_config(ca_pem: &str, alpn: &[u8]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let socket = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
+    config
 }
 
 /// A control channel.
@@ -52,13 +74,18 @@ impl RawChannel {
     /// Opens and joins.
     pub async fn join(address: SocketAddr, ca_pem: &str, token: String) -> Self {
         let mut channel = Self::open(address, ca_pem).await;
-        channel.send(&ClientMessage::Join { v: control::VERSION, token: token.into() }).await;
+        channel.say_join(token).await;
         channel
             .expect("joined", |message| {
                 matches!(message, ServerMessage::Joined { .. }).then_some(())
             })
             .await;
         channel
+    }
+
+    /// Asks to join.
+    pub async fn say_join(&mut self, token: String) {
+        self.send(&ClientMessage::Join { v: control::VERSION, token: token.into() }).await;
     }
 
     /// Says something well formed.
@@ -98,6 +125,17 @@ impl RawChannel {
             }
         }
         panic!("no {what} in {PATIENCE:?}")
+    }
+
+    /// The code of the next error, by its name on the wire.
+    pub async fn refusal(&mut self) -> String {
+        let code = self
+            .expect("error", |message| match message {
+                ServerMessage::Error { code, .. } => Some(code),
+                _ => None,
+            })
+            .await;
+        serde_json::to_value(code).unwrap().as_str().unwrap().to_owned()
     }
 
     /// Asks for a link.

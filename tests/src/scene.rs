@@ -1,28 +1,21 @@
-//! A real daemon with one meeting of two participants made by hand: what an attack must not disturb.
+//! A real daemon in the test's own process, with one meeting of two participants made by hand.
 
-use crate::raw::{PATIENCE, RawChannel, RawLink, rtp};
+use crate::pair::Pair;
+use crate::raw::PATIENCE;
 use mmr::Daemon;
 use mmr::dev::Dev;
 use mmr::stats::Stats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use wire::token::Role;
-use wire::{Kind, Ssrc};
 
-/// A publisher and a subscriber of one audio stream, bound over UDP.
+/// A daemon and who meets on it.
 pub struct Scene {
     /// The daemon.
     pub daemon: Daemon,
     /// Its certificate and signer.
     pub dev: Dev,
-    /// The publisher's link.
-    pub publisher: RawLink,
-    /// Its layer's label.
-    pub ssrc: Ssrc,
-    /// The subscriber's link.
-    pub subscriber: RawLink,
-    channels: [RawChannel; 2],
-    seq: u16,
+    /// Who meets.
+    pub pair: Pair,
 }
 
 impl Scene {
@@ -33,57 +26,13 @@ impl Scene {
     pub async fn new(max_bitrate: u32) -> Self {
         let dev = Dev::temporary().unwrap();
         let daemon = Daemon::start(dev.config()).unwrap();
-        let tls = daemon.addresses().tls[0];
-        let join = async |who| {
-            RawChannel::join(tls, dev.ca_pem(), dev.token("scene", who, Role::Attendee)).await
-        };
-        let mut alice = join("alice").await;
-        let mut bob = join("bob").await;
-        let mut publisher = alice.connect(Kind::Audio).await;
-        let mut subscriber = bob.connect(Kind::Audio).await;
-        publisher.bind();
-        subscriber.bind();
-        let (_, ssrc) = alice.publish(Kind::Audio, max_bitrate).await;
-        bob.subscribe_next().await;
-        let channels = [alice, bob];
-        let mut scene = Self { daemon, dev, publisher, ssrc, subscriber, channels, seq: 0 };
-        scene.assert_media_flows();
-        scene
+        let pair = Pair::join(daemon.addresses().tls[0], &dev, max_bitrate).await;
+        Self { daemon, dev, pair }
     }
 
     /// Where datagrams go.
     pub fn udp(&self) -> SocketAddr {
         self.daemon.addresses().udp[0]
-    }
-
-    /// The publisher's and the subscriber's control channels.
-    pub fn channels(&mut self) -> &mut [RawChannel; 2] {
-        &mut self.channels
-    }
-
-    /// The next packet of the publisher, not sent yet.
-    pub fn next_packet(&mut self) -> Vec<u8> {
-        self.seq = self.seq.wrapping_add(1);
-        rtp(self.ssrc, self.seq, 80)
-    }
-
-    /// The publisher's next packet reaches the subscriber, byte for byte.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn assert_media_flows(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            let packet = self.next_packet();
-            self.publisher.socket.send(&packet).unwrap();
-            // What was sent before may come first.
-            while let Some(heard) = self.subscriber.receive_rtp() {
-                if heard == packet {
-                    return;
-                }
-            }
-        }
-        panic!("media does not flow")
     }
 
     /// The daemon's view when `enough` of it is true.

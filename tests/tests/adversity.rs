@@ -96,16 +96,16 @@ fn a_reload_of_certificates_keys_and_marks_loses_no_packet() {
 #[tokio::test]
 async fn nothing_is_sent_to_a_subscriber_30_seconds_after_its_last_consent() {
     let mut scene = Scene::new(256_000).await;
-    scene.subscriber.bind();
+    scene.pair.subscriber.bind();
     let consent = Instant::now();
     let mut last_heard = Duration::ZERO;
     while consent.elapsed() < Duration::from_secs(35) {
         // The publisher goes on proving its own consent, and sending.
-        scene.publisher.bind();
-        let packet = scene.next_packet();
-        scene.publisher.socket.send(&packet).unwrap();
+        scene.pair.publisher.bind();
+        let packet = scene.pair.next_packet();
+        scene.pair.publisher.socket.send(&packet).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        if scene.subscriber.receive().is_some() {
+        if scene.pair.subscriber.receive().is_some() {
             last_heard = consent.elapsed();
         }
     }

@@ -16,7 +16,7 @@ const GROWTH_MAX: u64 = 4 << 20;
 async fn a_million_hostile_datagrams_leave_no_trace_but_counts() {
     let mut scene = Scene::new(256_000).await;
     let stranger = RawLink::socket(scene.udp());
-    let member = scene.publisher.socket.try_clone().unwrap();
+    let member = scene.pair.publisher.socket.try_clone().unwrap();
     let volley = volley(&mut scene);
     // The first tenth warms caches and lazily touched tables up.
     flood(&scene, &stranger, &member, &volley, ATTACKS / 10).await;
@@ -24,31 +24,31 @@ async fn a_million_hostile_datagrams_leave_no_trace_but_counts() {
     flood(&scene, &stranger, &member, &volley, ATTACKS).await;
     let growth = resident_bytes().saturating_sub(before);
     assert!(growth < GROWTH_MAX, "memory grew by {growth} bytes");
-    scene.assert_media_flows();
+    scene.pair.assert_media_flows();
     scene.daemon.stop().await;
 }
 
 /// One of each: what strangers send, and what the member sends.
 fn volley(scene: &mut Scene) -> [Vec<Vec<u8>>; 2] {
-    let mut check = scene.publisher.check();
+    let mut check = scene.pair.publisher.check();
     let integrity = check.len() - 12;
     check[integrity] ^= 1;
-    let replay = scene.next_packet();
-    scene.publisher.socket.send(&replay).unwrap();
-    let mut forged = scene.publisher.nack(scene.ssrc, 1);
+    let replay = scene.pair.next_packet();
+    scene.pair.publisher.socket.send(&replay).unwrap();
+    let mut forged = scene.pair.publisher.nack(scene.pair.ssrc, 1);
     *forged.last_mut().unwrap() ^= 1;
     let strangers = vec![
         vec![0xff; 300],
         vec![0, 1, 0, 8],
         check,
-        rtp(scene.ssrc, 7, 600),
+        rtp(scene.pair.ssrc, 7, 600),
         vec![0x80, 201, 0, 1],
     ];
     let members = vec![
         replay,
         forged,
         rtp(Ssrc(0x0bad_0bad), 1, 90),
-        rtp(scene.ssrc, 9, 3000),
+        rtp(scene.pair.ssrc, 9, 3000),
         vec![0x9f; 30],
     ];
     [strangers, members]

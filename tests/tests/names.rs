@@ -48,12 +48,12 @@ fn tshark_finds_no_malformed_rtcp_once_it_is_decrypted() {
     let compounds = host.block_on(async {
         let mut scene = Scene::new(256_000).await;
         // A gap: the router asks for what is missing.
-        scene.next_packet();
-        scene.assert_media_flows();
-        let mut compounds: Vec<_> = (0..3).map(|_| scene.publisher.receive_rtcp()).collect();
+        scene.pair.next_packet();
+        scene.pair.assert_media_flows();
+        let mut compounds: Vec<_> = (0..3).map(|_| scene.pair.publisher.receive_rtcp()).collect();
         // And asks for a keyframe when a subscriber does.
         let mut pli = vec![0; 64];
-        let len = wire::rtcp::write_pli(wire::Ssrc(0x1000), scene.ssrc, &mut pli).unwrap();
+        let len = wire::rtcp::write_pli(wire::Ssrc(0x1000), scene.pair.ssrc, &mut pli).unwrap();
         pli.truncate(len);
         compounds.push(pli);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
