@@ -1,0 +1,198 @@
+//! The publishers: an open loop that sends every frame at its time, whatever comes of the ones before.
+
+use crate::error::BenchError;
+use crate::stamp::{self, Label};
+use hdrhistogram::Histogram;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg, sockopt};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, IoSlice};
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What one layer of one publisher sends.
+pub(crate) struct Flow {
+    /// Connected to the router; its address is the publisher's link.
+    pub(crate) socket: UdpSocket,
+    /// The layer's label.
+    pub(crate) ssrc: u32,
+    /// As published.
+    pub(crate) payload_type: u8,
+    /// Of RTP, header and all.
+    pub(crate) packet_bytes: usize,
+    /// Packets of a frame: they leave as one train.
+    pub(crate) frame_packets: u16,
+    /// At rate 1.
+    pub(crate) frames_per_s: f64,
+}
+
+/// What was sent, and whether it was sent in time.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadReport {
+    /// Packets handed to the kernel.
+    pub(crate) packets: u64,
+    /// Packets the kernel refused.
+    pub(crate) refused: u64,
+    /// How late frames left, in nanoseconds.
+    pub(crate) lateness: Histogram<u64>,
+}
+
+/// How much is sent so far; may be read while the load runs.
+#[derive(Clone, Default)]
+pub(crate) struct Progress {
+    packets: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// Packets sent since the load was made.
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    /// Ends the run.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// All publishers. Sequence numbers go on from run to run.
+pub(crate) struct Load {
+    flows: Vec<Sending>,
+    progress: Progress,
+}
+
+struct Sending {
+    flow: Flow,
+    seq: u16,
+    timestamp: u32,
+    /// One frame, written anew each time.
+    frame: Vec<u8>,
+}
+
+impl Load {
+    /// Publishers that are ready to send.
+    ///
+    /// # Errors
+    /// A flow no packet can carry.
+    pub(crate) fn new(flows: Vec<Flow>) -> Result<Self, BenchError> {
+        let fits = |flow: &Flow| {
+            let len = flow.packet_bytes * usize::from(flow.frame_packets);
+            flow.packet_bytes >= stamp::PACKET_LEN_MIN && len <= 65_000 && flow.frame_packets <= 64
+        };
+        if !flows.iter().all(fits) {
+            return Err(BenchError::part("load", "a frame is longer than a train or has no room"));
+        }
+        let flows = flows.into_iter().map(Sending::new).collect();
+        Ok(Self { flows, progress: Progress::default() })
+    }
+
+    /// To watch and to end a run.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// Packets all flows send in a second at rate 1.
+    pub(crate) fn packets_per_s(&self) -> f64 {
+        self.flows
+            .iter()
+            .map(|sending| sending.flow.frames_per_s * f64::from(sending.flow.frame_packets))
+            .sum()
+    }
+
+    /// Sends at `rate` × the flows' own rates until `duration` is over or the run is ended. Blocks; call it on the
+    /// load's core.
+    pub(crate) fn run(&mut self, rate: f64, duration: Duration) -> LoadReport {
+        // The default slack of 50 µs would be in every latency.
+        let _ = nix::sys::prctl::set_timerslack(1);
+        self.progress.stop.store(false, Ordering::Relaxed);
+        let mut report = LoadReport {
+            packets: 0,
+            refused: 0,
+            lateness: Histogram::new(3).expect("three digits are allowed"),
+        };
+        let (begin, epoch) = (Instant::now() + Duration::from_millis(1), stamp::now());
+        let epoch = epoch + Duration::from_millis(1);
+        let periods: Vec<_> = self
+            .flows
+            .iter()
+            .map(|s| Duration::from_secs_f64(1.0 / (s.flow.frames_per_s * rate)))
+            .collect();
+        let mut due = schedule(&periods);
+        while let Some(Reverse((at, index))) = due.pop() {
+            if at >= duration || self.progress.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            wait_until(begin + at);
+            let late = begin.elapsed().saturating_sub(at);
+            report.lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+            let sent = self.flows[index].send(epoch + at, periods[index]);
+            let packets = self.flows[index].flow.frame_packets.into();
+            if sent.is_ok() {
+                report.packets += packets;
+                self.progress.packets.fetch_add(packets, Ordering::Relaxed);
+            } else {
+                report.refused += packets;
+            }
+            due.push(Reverse((at + periods[index], index)));
+        }
+        report
+    }
+}
+
+/// When each flow begins: spread over its period, so that publishers do not speak at once.
+fn schedule(periods: &[Duration]) -> BinaryHeap<Reverse<(Duration, usize)>> {
+    let count = u32::try_from(periods.len().max(1)).unwrap_or(u32::MAX);
+    (0..count)
+        .zip(periods)
+        .map(|(index, period)| Reverse((*period * index / count, index as usize)))
+        .collect()
+}
+
+fn wait_until(at: Instant) {
+    let left = at.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        std::thread::sleep(left);
+    }
+}
+
+impl Sending {
+    fn new(flow: Flow) -> Self {
+        let frame = vec![0; flow.packet_bytes * usize::from(flow.frame_packets)];
+        Self { flow, seq: 0, timestamp: 0, frame }
+    }
+
+    fn send(&mut self, intended: Duration, period: Duration) -> io::Result<()> {
+        let Self { flow, seq, timestamp, frame } = self;
+        let last = usize::from(flow.frame_packets) - 1;
+        for (index, packet) in frame.chunks_mut(flow.packet_bytes).enumerate() {
+            let label = Label {
+                ssrc: flow.ssrc,
+                payload_type: flow.payload_type,
+                seq: *seq,
+                timestamp: *timestamp,
+                marker: index == last,
+            };
+            stamp::write(packet, label, intended);
+            *seq = seq.wrapping_add(1);
+        }
+        // 90 kHz (RFC 3551 §5); audio's own clock would change nothing here.
+        let ticks = (period.as_nanos() * 9 / 100_000) % (1 << 32);
+        *timestamp = timestamp.wrapping_add(u32::try_from(ticks).unwrap_or_default());
+        let segment = u16::try_from(flow.packet_bytes).unwrap_or(u16::MAX);
+        let train = [ControlMessage::UdpGsoSegments(&segment)];
+        let control = if last > 0 { &train[..] } else { &[] };
+        let (fd, data) = (flow.socket.as_raw_fd(), [IoSlice::new(frame)]);
+        sendmsg::<()>(fd, &data, control, MsgFlags::MSG_DONTWAIT, None)?;
+        Ok(())
+    }
+}
+
+/// Gives a publisher's socket room, so that what comes back to it is never in the way.
+pub(crate) fn prepare(socket: &UdpSocket) -> io::Result<()> {
+    nix::sys::socket::setsockopt(socket, sockopt::SndBuf, &(1 << 20))?;
+    Ok(())
+}

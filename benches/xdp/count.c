@@ -1,0 +1,151 @@
+// Counts the datagrams a router delivers, at the subscribers' end of the wire, and takes them off it.
+//
+// Two programs that do the same at two places:
+//   count_packets  XDP: sees every packet as it would be on a cable; trains were split before.
+//   count_trains   tc ingress: sees trains whole, as a card that segments UDP takes them.
+//
+// RTP (RFC 7983: first byte 128 to 191, but not RTCP, RFC 5761 §4) to any UDP port is counted by port and by DSCP and
+// dropped, but for one packet (or train) in `sample_every`, which goes on to its socket to be timed. Everything else
+// passes untouched. IPv4 without options and IPv6 without extension headers; the bench sends nothing else.
+//
+// Built by benches/xdp/build; the object beside it is committed, so that the bench needs no compiler.
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static __attribute__((always_inline)) inline
+#define BIG_ENDIAN_16(value) __builtin_bswap16(value)
+
+static void *(*map_lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
+
+// What the test compares with the source's own hash.
+SEC("source.sha256") const char source_sha256[] = SOURCE_SHA256;
+
+struct tally {
+    __u64 packets;
+    __u64 bytes; // of UDP payload
+};
+
+// BTF-defined maps, as every loader reads them.
+#define UINT(name, value) int(*name)[value]
+#define TYPE(name, type) type *name
+
+// By destination port, host byte order.
+struct {
+    UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    UINT(max_entries, 65536);
+    TYPE(key, __u32);
+    TYPE(value, struct tally);
+} by_port SEC(".maps");
+
+// By DSCP.
+struct {
+    UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    UINT(max_entries, 64);
+    TYPE(key, __u32);
+    TYPE(value, struct tally);
+} by_mark SEC(".maps");
+
+// One packet in so many goes on; 0: none.
+struct {
+    UINT(type, BPF_MAP_TYPE_ARRAY);
+    UINT(max_entries, 1);
+    TYPE(key, __u32);
+    TYPE(value, __u64);
+} sample_every SEC(".maps");
+
+// Arrivals so far, to count off the samples.
+struct {
+    UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    UINT(max_entries, 1);
+    TYPE(key, __u32);
+    TYPE(value, __u64);
+} arrivals SEC(".maps");
+
+struct datagram {
+    __u32 port;
+    __u32 mark;
+    __u32 bytes;
+};
+
+// Fills `found` and answers 1 when this is RTP over UDP.
+INLINE int parse(void *data, void *end, struct datagram *found)
+{
+    struct ethhdr *ethernet = data;
+    if ((void *)(ethernet + 1) > end)
+        return 0;
+    struct udphdr *udp;
+    if (ethernet->h_proto == BIG_ENDIAN_16(ETH_P_IP)) {
+        struct iphdr *ip = (void *)(ethernet + 1);
+        if ((void *)(ip + 1) > end || ip->protocol != IPPROTO_UDP || ip->ihl != 5)
+            return 0;
+        found->mark = ip->tos >> 2;
+        udp = (void *)(ip + 1);
+    } else if (ethernet->h_proto == BIG_ENDIAN_16(ETH_P_IPV6)) {
+        struct ipv6hdr *ip = (void *)(ethernet + 1);
+        if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_UDP)
+            return 0;
+        found->mark = (ip->priority << 2) | (ip->flow_lbl[0] >> 6);
+        udp = (void *)(ip + 1);
+    } else {
+        return 0;
+    }
+    __u8 *payload = (void *)(udp + 1);
+    if ((void *)(payload + 2) > end)
+        return 0;
+    if (payload[0] < 128 || payload[0] > 191)
+        return 0;
+    if (payload[1] >= 192 && payload[1] <= 223)
+        return 0;
+    found->port = BIG_ENDIAN_16(udp->dest);
+    found->bytes = BIG_ENDIAN_16(udp->len) - sizeof(*udp);
+    return 1;
+}
+
+INLINE void add(void *map, __u32 key, __u64 packets, __u64 bytes)
+{
+    struct tally *tally = map_lookup(map, &key);
+    if (tally) {
+        tally->packets += packets;
+        tally->bytes += bytes;
+    }
+}
+
+// Counts an arrival of so many packets; answers whether it is a sample.
+INLINE int count(const struct datagram *found, __u64 packets, __u64 bytes)
+{
+    __u32 zero = 0;
+    add(&by_port, found->port, packets, bytes);
+    add(&by_mark, found->mark & 63, packets, bytes);
+    __u64 *every = map_lookup(&sample_every, &zero);
+    __u64 *so_far = map_lookup(&arrivals, &zero);
+    if (!every || !so_far || !*every)
+        return 0;
+    *so_far += 1;
+    return *so_far % *every == 0;
+}
+
+SEC("xdp") int count_packets(struct xdp_md *context)
+{
+    struct datagram found = {};
+    if (!parse((void *)(long)context->data, (void *)(long)context->data_end, &found))
+        return XDP_PASS;
+    return count(&found, 1, found.bytes) ? XDP_PASS : XDP_DROP;
+}
+
+SEC("classifier") int count_trains(struct __sk_buff *skb)
+{
+    struct datagram found = {};
+    if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, &found))
+        return TC_ACT_OK;
+    __u32 packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
+    return count(&found, packets, found.bytes) ? TC_ACT_OK : TC_ACT_SHOT;
+}
+
+SEC("license") const char license_name[] = "Apache-2.0";
