@@ -3,3 +3,4 @@
 
 mod reload;
 mod stall;
+mod top;
