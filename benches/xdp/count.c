@@ -19,10 +19,12 @@
 #include <linux/udp.h>
 
 #define SEC(name) __attribute__((section(name), used))
+#define NULL ((void *)0)
 #define INLINE static __attribute__((always_inline)) inline
 #define BIG_ENDIAN_16(value) __builtin_bswap16(value)
 
 static void *(*map_lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
+static long (*load_bytes)(const void *skb, __u32 offset, void *to, __u32 len) = (void *)BPF_FUNC_skb_load_bytes;
 
 // What the test compares with the source's own hash.
 SEC("source.sha256") const char source_sha256[] = SOURCE_SHA256;
@@ -74,38 +76,38 @@ struct datagram {
     __u32 bytes;
 };
 
-// Fills `found` and answers 1 when this is RTP over UDP.
-INLINE int parse(void *data, void *end, struct datagram *found)
+// Fills `found` from the headers; answers where the payload begins, or null when this is not UDP.
+INLINE __u8 *parse(void *data, void *end, struct datagram *found)
 {
     struct ethhdr *ethernet = data;
     if ((void *)(ethernet + 1) > end)
-        return 0;
+        return NULL;
     struct udphdr *udp;
     if (ethernet->h_proto == BIG_ENDIAN_16(ETH_P_IP)) {
         struct iphdr *ip = (void *)(ethernet + 1);
         if ((void *)(ip + 1) > end || ip->protocol != IPPROTO_UDP || ip->ihl != 5)
-            return 0;
+            return NULL;
         found->mark = ip->tos >> 2;
         udp = (void *)(ip + 1);
     } else if (ethernet->h_proto == BIG_ENDIAN_16(ETH_P_IPV6)) {
         struct ipv6hdr *ip = (void *)(ethernet + 1);
         if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_UDP)
-            return 0;
+            return NULL;
         found->mark = (ip->priority << 2) | (ip->flow_lbl[0] >> 6);
         udp = (void *)(ip + 1);
     } else {
-        return 0;
+        return NULL;
     }
-    __u8 *payload = (void *)(udp + 1);
-    if ((void *)(payload + 2) > end)
-        return 0;
-    if (payload[0] < 128 || payload[0] > 191)
-        return 0;
-    if (payload[1] >= 192 && payload[1] <= 223)
-        return 0;
+    if ((void *)(udp + 1) > end)
+        return NULL;
     found->port = BIG_ENDIAN_16(udp->dest);
     found->bytes = BIG_ENDIAN_16(udp->len) - sizeof(*udp);
-    return 1;
+    return (void *)(udp + 1);
+}
+
+INLINE int is_rtp(const __u8 *payload)
+{
+    return payload[0] >= 128 && payload[0] <= 191 && !(payload[1] >= 192 && payload[1] <= 223);
 }
 
 INLINE void add(void *map, __u32 key, __u64 packets, __u64 bytes)
@@ -133,16 +135,24 @@ INLINE int count(const struct datagram *found, __u64 packets, __u64 bytes)
 
 SEC("xdp") int count_packets(struct xdp_md *context)
 {
+    void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
     struct datagram found = {};
-    if (!parse((void *)(long)context->data, (void *)(long)context->data_end, &found))
+    __u8 *payload = parse(data, end, &found);
+    if (!payload || (void *)(payload + 2) > end || !is_rtp(payload))
         return XDP_PASS;
     return count(&found, 1, found.bytes) ? XDP_PASS : XDP_DROP;
 }
 
 SEC("classifier") int count_trains(struct __sk_buff *skb)
 {
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
     struct datagram found = {};
-    if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, &found))
+    __u8 *start = parse(data, end, &found);
+    // Only the headers of a train lie in one piece.
+    __u8 payload[2];
+    if (!start || load_bytes(skb, (void *)start - data, payload, sizeof(payload)) < 0)
+        return TC_ACT_OK;
+    if (!is_rtp(payload))
         return TC_ACT_OK;
     __u32 packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
     return count(&found, packets, found.bytes) ? TC_ACT_OK : TC_ACT_SHOT;

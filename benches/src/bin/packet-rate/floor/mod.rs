@@ -46,7 +46,8 @@ pub(crate) fn run(floor: Floor) -> Result<(), BenchError> {
     forward(&socket, floor, &table).map_err(|cause| failed(&cause))
 }
 
-fn open(listen: SocketAddr, floor: Floor) -> io::Result<UdpSocket> {
+/// A socket as a floor wants it.
+pub(crate) fn open(listen: SocketAddr, floor: Floor) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(listen)?;
     // As much as the router asks for.
     for option in [nix::sys::socket::sockopt::RcvBufForce, nix::sys::socket::sockopt::RcvBufForce] {
@@ -60,7 +61,8 @@ fn open(listen: SocketAddr, floor: Floor) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-fn forward(socket: &UdpSocket, floor: Floor, table: &Table) -> io::Result<()> {
+/// Forwards until the socket fails: for ever.
+pub(crate) fn forward(socket: &UdpSocket, floor: Floor, table: &Table) -> io::Result<()> {
     let mut destinations = vec![Vec::new(); usize::from(u16::MAX) + 1];
     for (port, addresses) in &table.routes {
         destinations[usize::from(*port)] =

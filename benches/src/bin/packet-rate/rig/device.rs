@@ -2,11 +2,11 @@
 
 use super::{Device, LOAD_CPU, ROUTER_CPU};
 use crate::error::BenchError;
+use ::tests::{Host, Wire};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use std::fs;
 use std::process::Command;
-use tests::{Host, Wire};
 
 const TOOLS: [(&str, &str); 3] =
     [("ip", "iproute2"), ("ethtool", "ethtool"), ("unshare", "util-linux")];

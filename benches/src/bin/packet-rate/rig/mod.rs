@@ -13,17 +13,19 @@
 
 mod counter;
 mod device;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use counter::{Counts, Tally};
 pub(crate) use device::DeviceDrops;
 
 use crate::error::BenchError;
+use ::tests::{Wire, is_root};
 use counter::Counter;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread::JoinHandle;
-use tests::{Wire, is_root};
 
 /// Where routers and floors run.
 pub(crate) const ROUTER_CPU: usize = 0;
@@ -129,7 +131,22 @@ impl Rig {
         }
     }
 
-    /// The same on a thread that goes on.
+    /// As [`Rig::at_router`], on a thread that goes on.
+    pub(crate) fn spawn_at_router<T: Send + 'static>(
+        &self,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let pinned = || {
+            pin(ROUTER_CPU);
+            body()
+        };
+        match &self.wire {
+            Some(wired) => wired.hosts.left.spawn(pinned),
+            None => std::thread::spawn(pinned),
+        }
+    }
+
+    /// As [`Rig::at_load`], on a thread that goes on.
     pub(crate) fn spawn_at_load<T: Send + 'static>(
         &self,
         body: impl FnOnce() -> T + Send + 'static,
