@@ -37,6 +37,8 @@ reasons! {
     WrongSsrc = "wrong_ssrc",
     /// Over the bitrate its layer declared.
     OverRate = "over_rate",
+    /// Of a layer that a worker gave up for a while, as it could not keep up: video, then content, never audio.
+    Overload = "overload",
     /// Seen before: a replay or a duplicate.
     Duplicate = "duplicate",
     /// Too far behind to be told from a replay.

@@ -67,6 +67,11 @@ pub const POLICE_BURST_BYTES_MIN: u64 = 64 * 1024;
 /// A smaller packet counts as this many bytes: packets cost work, whatever their size.
 pub const POLICE_PACKET_BYTES_MIN: u32 = 64;
 
+/// A worker whose turns take this long is behind: what it hears waits as long as what it sends…
+pub const OVERLOAD_TURN: Duration = Duration::from_millis(10);
+/// …and how often it decides whether it is.
+pub const OVERLOAD_WINDOW: Duration = Duration::from_millis(50);
+
 /// How many sequence numbers back a packet is still told from a duplicate.
 pub const SEQ_WINDOW: u64 = 1024;
 /// A packet farther ahead than this is taken only when its successor follows (RFC 3550 §A.1, MAX_DROPOUT).

@@ -139,6 +139,7 @@ impl<N: Network> Worker<N> {
 
     fn beat(&mut self, now: Instant, end: Instant) {
         self.statistics.note_turn(now, end);
+        self.router.note_turn(now, end);
         self.port().beat(end.saturating_duration_since(self.exchange.started));
     }
 }

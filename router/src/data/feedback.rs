@@ -201,9 +201,9 @@ impl Router {
             return self.timers.expect_keyframe(index, due);
         }
         layer.pli_at = Some(now);
-        let (link, media) = (layer.link, layer.ssrc);
+        let (link, media, given_up) = (layer.link, layer.ssrc, layer.given_up);
         self.send_rtcp(link, outbox, |sender, out| rtcp::write_pli(sender, media, out));
-        if self.switches.is_awaited(index) {
+        if given_up || self.switches.is_awaited(index) {
             self.timers.expect_keyframe(index, now.plus(limits::PLI_INTERVAL));
         }
     }

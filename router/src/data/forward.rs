@@ -109,14 +109,16 @@ impl Router {
             _ => self.layers.of_link(link, ssrc).ok_or(DropReason::WrongSsrc)?,
         };
         let layer = self.layers.at_mut(index).ok_or(DropReason::WrongSsrc)?;
+        // What is dropped from here on came all the same: it must not be asked for again.
         let accepted = layer.ingress.accept(packet.seq(), now)?;
-        // What is over the rate came all the same: it must not be asked for again.
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         if !layer.bucket.take(size.max(limits::POLICE_PACKET_BYTES_MIN), now) {
+            self.note_progress(index, &accepted);
             return Err(DropReason::OverRate);
         }
         layer.ingress.note_timing(packet.timestamp(), layer.clock_rate(), now);
-        let keyframe = match layer.kind {
+        let kind = layer.kind;
+        let keyframe = match kind {
             Kind::Audio => {
                 if let Some(level) = packet.audio_level() {
                     layer.level.note(level);
@@ -129,25 +131,46 @@ impl Router {
             }
         };
         layer.keyframe_wanted &= !keyframe;
-        let (id, traffic) = (layer.id, &mut self.tally.counters.received[layer.kind.index()]);
+        let id = layer.id;
+        let resumes = keyframe || packet.frame_marking().is_none();
+        let given_up = self.gives_up(index, resumes, now);
+        self.timers.expect_report(link, now);
+        self.note_progress(index, &accepted);
+        if given_up {
+            return Err(DropReason::Overload);
+        }
+        if !accepted.missing.is_empty() {
+            self.gaps.note(id, accepted.missing, now);
+        }
+        let traffic = &mut self.tally.counters.received[kind.index()];
         traffic.packets += 1;
         traffic.bytes += u64::from(size);
         self.history.keep(id, packet.seq(), bytes, now);
-        self.timers.expect_report(link, now);
-        self.note_progress(index, &accepted, now);
         Ok(Admitted { layer: index, ssrc, keyframe })
     }
 
-    /// Gaps are followed up, rollovers told to control, and four times a cycle other workers hear how far it is.
-    fn note_progress(&mut self, index: u32, accepted: &Accepted, now: Stamp) {
-        let Some(layer) = self.layers.at(index).map(|layer| layer.id) else { return };
-        if !accepted.missing.is_empty() {
-            self.gaps.note(layer, accepted.missing.clone(), now);
+    /// Whether a layer is given up just now. One that was is taken back with the first packet of a keyframe, which is
+    /// asked for.
+    fn gives_up(&mut self, index: u32, resumes: bool, now: Stamp) -> bool {
+        let Some(layer) = self.layers.at_mut(index) else { return false };
+        if self.overload.gives_up(layer.kind, index) {
+            layer.given_up = true;
+        } else if layer.given_up && resumes {
+            layer.given_up = false;
+        } else if layer.given_up && !layer.keyframe_wanted {
+            layer.keyframe_wanted = true;
+            self.timers.expect_keyframe(index, now);
         }
+        layer.given_up
+    }
+
+    /// Rollovers are told to control, and four times a cycle other workers hear how far it is.
+    fn note_progress(&mut self, index: u32, accepted: &Accepted) {
         let (before, extended) = (accepted.highest_before, accepted.extended);
         if extended <= before || extended >> 14 == before >> 14 {
             return;
         }
+        let Some(layer) = self.layers.at(index).map(|layer| layer.id) else { return };
         self.tell_peer(None, PeerMessage::Heard { layer, extended });
         if extended >> 16 != before >> 16 {
             let roc = u32::try_from(extended >> 16).unwrap_or(u32::MAX);

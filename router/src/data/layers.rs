@@ -30,6 +30,8 @@ pub(super) struct Layer {
     pub(super) keyframe_wanted: bool,
     /// When its publisher was last asked.
     pub(super) pli_at: Option<Stamp>,
+    /// Given up when the worker could not keep up; taken back with a keyframe.
+    pub(super) given_up: bool,
     /// The publisher's last sender report: middle 32 bits of its NTP time, and when it came.
     pub(super) sender_report: Option<(u32, Stamp)>,
 }
@@ -48,6 +50,7 @@ impl Layer {
             level: LevelMeter::default(),
             keyframe_wanted: false,
             pli_at: None,
+            given_up: false,
             sender_report: None,
         }
     }

@@ -11,6 +11,7 @@
 //! | `timers` | what is due, and when |
 //! | `links`, `link`, `path_key`, `layers`, `lists`, `switches`, `history`, `gaps` | tables |
 //! | `ingress`, `level`, `police` | state of one layer |
+//! | `overload` | what is given up when the worker can't keep up |
 //! | `clock`, `wheel` | time |
 //!
 //! All tables are taken when the router is made. Orders bring and take away what control allocated; nothing else
@@ -30,6 +31,7 @@ mod link;
 mod links;
 mod lists;
 mod orders;
+mod overload;
 mod path_key;
 mod police;
 mod reports;
@@ -47,6 +49,7 @@ use history::History;
 use layers::Layers;
 use links::Links;
 use lists::Lists;
+use overload::Overload;
 use std::collections::VecDeque;
 use std::time::Instant;
 use switches::Switches;
@@ -131,6 +134,7 @@ pub struct Router {
     history: History,
     gaps: Gaps,
     timers: Timers,
+    overload: Overload,
     tally: Tally,
     events: VecDeque<Event>,
     peers: VecDeque<(Option<WorkerId>, PeerMessage)>,
@@ -156,6 +160,7 @@ impl Router {
             history: History::new(config.history_packets),
             gaps: Gaps::new(),
             timers: Timers::new(config.links, config.layers),
+            overload: Overload::default(),
             tally: Tally::default(),
             events: VecDeque::with_capacity(limits::ROUTER_EVENTS_MAX),
             peers: VecDeque::with_capacity(limits::ROUTER_PEERS_MAX),
@@ -185,6 +190,10 @@ impl Router {
     pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         let now = self.clock.stamp(now);
         self.serve_timers(now, outbox);
+    }
+    /// A turn is over: how long it took, from the last arrival to the last send, decides what is given up.
+    pub fn note_turn(&mut self, began: Instant, ended: Instant) {
+        self.overload.note_turn(self.clock.stamp(began), self.clock.stamp(ended));
     }
     /// When `handle_timeout` is due next.
     pub fn poll_timeout(&self) -> Instant {

@@ -7,6 +7,7 @@ mod binding;
 mod feedback;
 mod forward;
 mod garbage;
+mod overload;
 
 use crate::*;
 use std::net::SocketAddr;

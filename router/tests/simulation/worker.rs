@@ -58,7 +58,7 @@ pub struct Worker {
 }
 
 /// Drops that are a packet's own end; the others are counted per route, per reply or per thing asked for.
-const ENDS: [DropReason; 12] = [
+const ENDS: [DropReason; 13] = [
     DropReason::Malformed,
     DropReason::Oversized,
     DropReason::Truncated,
@@ -71,6 +71,7 @@ const ENDS: [DropReason; 12] = [
     DropReason::RtcpForged,
     DropReason::RtcpReplayed,
     DropReason::FeedbackLimit,
+    DropReason::Overload,
 ];
 
 impl Worker {

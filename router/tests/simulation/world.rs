@@ -14,7 +14,7 @@ use crate::worker::{self, Inbound, Worker};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use roads::Roads;
-use router::{ChannelId, Event, Meetings, MeetingsConfig, Outbox, PeerMessage, WorkerId};
+use router::{ChannelId, Event, Meetings, MeetingsConfig, Outbox, PeerMessage, WorkerId, limits};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ struct Conditions {
     peer_loss: f64,
     /// How long a worker may take to have its turn.
     turn_delay: Duration,
+    /// Workers can't keep up until it is calm, and give up video and content.
+    overload: bool,
 }
 
 /// Things that happen at their time.
@@ -192,6 +194,9 @@ impl World {
         it.turn_at = None;
         let outcome = it.turn(self.now, &mut self.outbox, &mut self.truth);
         it.assert_bounds();
+        let is_late = self.conditions.overload && !self.is_calm;
+        let length = if is_late { limits::OVERLOAD_TURN } else { Duration::ZERO };
+        it.router.note_turn(self.now - length, self.now);
         self.story.turns += 1;
         for (address, packet) in outcome.datagrams {
             assert!(!Liar::is_own(address), "something was sent to the liar");
@@ -277,6 +282,7 @@ impl Conditions {
             lie: random.random_bool(0.8).then(|| ms(random.random_range(20..300))),
             peer_loss: if random.random_bool(0.3) { 0.1 } else { 0.0 },
             turn_delay: ms(random.random_range(1..15)),
+            overload: random.random_bool(0.1),
         }
     }
 }

@@ -193,6 +193,18 @@ fn a_wrap_is_told_to_control_and_to_other_workers() {
 }
 
 #[test]
+fn a_wrap_over_the_rate_is_told_as_well() {
+    let mut world = World::with_meeting(Kind::Video);
+    for seq in 64_535..=65_535 {
+        world.media(0, 0, &packet(0, seq, 1_000));
+    }
+    let over_rate = world.drops(DropReason::OverRate);
+    world.media(0, 0, &packet(0, 0, 1_000));
+    assert_eq!(world.drops(DropReason::OverRate), over_rate + 1);
+    assert!(world.events.contains(&Event::Rollover { layer: layer(0), roc: 1 }));
+}
+
+#[test]
 fn a_removed_layer_and_its_routes_leave_nothing_behind() {
     let mut world = World::with_meeting(Kind::Video);
     world.media(0, 0, &packet(0, 1, 200));

@@ -34,6 +34,10 @@ impl World {
                 self.take_roads(client);
             }
         }
+        if self.conditions.overload {
+            // Until everything is taken back.
+            self.run_for(Duration::from_secs(20));
+        }
         // Twice: a worker tells the others of a check only if it has not told them just before.
         for _ in 0..2 {
             let links = self.clients.iter_mut().flat_map(|client| client.links.values_mut());

@@ -64,6 +64,7 @@ impl Story {
             DropReason::StunForged,
             DropReason::WrongSsrc,
             DropReason::OverRate,
+            DropReason::Overload,
             DropReason::Duplicate,
             DropReason::TooOld,
             DropReason::RtcpForged,
