@@ -1,9 +1,11 @@
 //! The publishers: an open loop that sends every frame at its time, whatever comes of the ones before.
 
 use crate::error::BenchError;
+use crate::meter;
 use crate::stamp::{self, Label};
 use hdrhistogram::Histogram;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg, sockopt};
+use nix::time::{ClockId, clock_gettime};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, IoSlice};
@@ -12,6 +14,13 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+/// Above this nothing is left for counting.
+const BUSY_MAX: f64 = 0.7;
+/// Later than this is no longer the rate that was asked for: a frame of video lasts 33 ms, a packet of audio 20.
+const LATENESS_MAX: Duration = Duration::from_millis(2);
+/// Before the wire's counter, which has 1: sending takes microseconds, counting a burst hundreds of them.
+const PRIORITY: i32 = 2;
 
 /// What one layer of one publisher sends.
 pub(crate) struct Flow {
@@ -38,6 +47,22 @@ pub(crate) struct LoadReport {
     pub(crate) refused: u64,
     /// How late frames left, in nanoseconds.
     pub(crate) lateness: Histogram<u64>,
+    /// What part of its core sending took, 0 to 1. Counting and timing, on the same core, are not in it.
+    pub(crate) busy: f64,
+}
+
+impl LoadReport {
+    /// Why the router was not the limit, if it was not: figures of such a run are the load's.
+    pub(crate) fn limit(&self) -> Option<String> {
+        if self.busy > BUSY_MAX {
+            return Some(format!("sending took {:.0} % of its core", 100.0 * self.busy));
+        }
+        let late = Duration::from_nanos(self.lateness.value_at_quantile(0.99));
+        if late > LATENESS_MAX {
+            return Some(format!("1 % of all frames left more than {late:?} late"));
+        }
+        (self.refused > 0).then(|| format!("the load's kernel refused {} packets", self.refused))
+    }
 }
 
 /// How much is sent so far; may be read while the load runs.
@@ -106,14 +131,14 @@ impl Load {
     /// Sends at `rate` × the flows' own rates until `duration` is over or the run is ended. Blocks; call it on the
     /// load's core.
     pub(crate) fn run(&mut self, rate: f64, duration: Duration) -> LoadReport {
-        // The default slack of 50 µs would be in every latency.
+        // The default slack of 50 µs would be in every latency, as would other threads of this core. Without root
+        // they are, and it shows in the lateness.
         let _ = nix::sys::prctl::set_timerslack(1);
+        let _ = meter::schedule_first(0, PRIORITY);
         self.progress.stop.store(false, Ordering::Relaxed);
-        let mut report = LoadReport {
-            packets: 0,
-            refused: 0,
-            lateness: Histogram::new(3).expect("three digits are allowed"),
-        };
+        let mut report =
+            LoadReport { packets: 0, refused: 0, lateness: stamp::histogram(), busy: 0.0 };
+        let used = own_time();
         let (begin, epoch) = (Instant::now() + Duration::from_millis(1), stamp::now());
         let epoch = epoch + Duration::from_millis(1);
         let periods: Vec<_> = self
@@ -139,6 +164,7 @@ impl Load {
             }
             due.push(Reverse((at + periods[index], index)));
         }
+        report.busy = (own_time() - used).as_secs_f64() / begin.elapsed().as_secs_f64();
         report
     }
 }
@@ -150,6 +176,11 @@ fn schedule(periods: &[Duration]) -> BinaryHeap<Reverse<(Duration, usize)>> {
         .zip(periods)
         .map(|(index, period)| Reverse((*period * index / count, index as usize)))
         .collect()
+}
+
+/// CPU time of the calling thread.
+fn own_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 fn wait_until(at: Instant) {

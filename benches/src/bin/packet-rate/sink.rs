@@ -33,7 +33,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn new() -> Self {
-        Self { packets: 0, latency: Histogram::new(3).expect("three digits are allowed") }
+        Self { packets: 0, latency: stamp::histogram() }
     }
 }
 

@@ -8,6 +8,7 @@
 //! The intended time, not the time of sending, is in the packet: a load that falls behind must not hide the wait it
 //! causes (coordinated omission).
 
+use hdrhistogram::Histogram;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MAGIC: [u8; 4] = *b"pkrt";
@@ -50,6 +51,11 @@ pub(crate) fn read(packet: &[u8]) -> Option<Duration> {
 /// Now, since 1970.
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// For times in nanoseconds, up to the longest a packet may be late and still count.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("one minute in three digits is allowed")
 }
 
 #[cfg(test)]

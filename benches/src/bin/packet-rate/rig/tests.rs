@@ -139,9 +139,11 @@ fn what_the_rig_can_do() {
         let after = rig.drops().unwrap();
         let seen = scene.sink.take().remove(0);
         let want = report.packets * shape.subscribers as u64;
-        let busy = router.busy(reading, end);
+        let busy = end.share_since(&reading);
         println!(
-            "rate {rate}: sent {} delivered {packets} of {want} ({:.3} Mpps) own {:.0} ns core {:.0} ns busy {:.2} late p99 {} µs latency p50 {} p99 {} µs samples {} drops {:?}",
+            "rate {rate}: load {:.2} limit {:?} sent {} delivered {packets} of {want} ({:.3} Mpps) own {:.0} ns core {:.0} ns busy {:.2} late p99 {} µs latency p50 {} p99 {} µs samples {} drops {:?}",
+            report.busy,
+            report.limit(),
             report.packets,
             packets as f64 / took / 1e6,
             own.as_nanos() as f64 / packets as f64,
