@@ -76,8 +76,9 @@ pub const OVERLOAD_WINDOW: Duration = Duration::from_millis(50);
 pub const SEQ_WINDOW: u64 = 1024;
 /// A packet farther ahead than this is taken only when its successor follows (RFC 3550 §A.1, MAX_DROPOUT).
 pub const SEQ_JUMP_MAX: u16 = 3000;
-/// After this much silence a packet that seems older than the window may be far ahead instead.
-pub const SEQ_SILENCE: Duration = Duration::from_secs(1);
+/// After this much silence a packet that seems older than the window may be far ahead instead: in less, no layer sends
+/// half a cycle of full packets. Of what is replayed sooner, nothing moves the window.
+pub const SEQ_SILENCE: Duration = Duration::from_secs(6);
 
 /// How long a gap may be reordering before it is called a loss and asked for.
 pub const NACK_DELAY: Duration = Duration::from_millis(10);
@@ -122,6 +123,7 @@ pub const ROUTER_PEERS_MAX: usize = 4_096;
 pub const TIMERS_PER_CALL_MAX: usize = 1_024;
 
 const _: () = assert!(SEQ_WINDOW.is_power_of_two());
+const _: () = assert!(BITRATE_MAX as u64 / 8 / 1_200 * SEQ_SILENCE.as_secs() < 1 << 15);
 const _: () = assert!(NACK_GAP_MAX < SEQ_WINDOW);
 const _: () = assert!(BEGINNING_GAP_MAX <= NACK_GAP_MAX);
 const _: () = assert!(NACK_GAP_MAX < MISSING_MAX as u64);

@@ -66,6 +66,17 @@ fn replays_in_sequence_never_move_a_layer_that_is_heard() {
 }
 
 #[test]
+fn replays_in_sequence_do_not_pass_for_an_outage_that_nobody_could_have_filled() {
+    let mut ingress = started_at(30_000);
+    let later = NOW.plus(Duration::from_millis(5_999));
+    for seq in 5_000..5_100 {
+        assert_eq!(ingress.accept(Seq(seq), later), Err(DropReason::TooOld));
+    }
+    let accepted = ingress.accept(Seq(30_001), later);
+    assert_eq!(accepted.map(|accepted| accepted.extended), Ok(30_001));
+}
+
+#[test]
 fn after_an_outage_of_40000_packets_counting_goes_on() {
     let mut ingress = started_at(30_000);
     let later = NOW.plus(Duration::from_secs(20));
