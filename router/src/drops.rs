@@ -49,6 +49,8 @@ reasons! {
     RtcpReplayed = "rtcp_replayed",
     /// More RTCP than a link may send.
     FeedbackLimit = "feedback_limit",
+    /// A sender report too soon after the one before of its layer.
+    ReportLimit = "report_limit",
     /// Feedback about a layer the link does not receive.
     FeedbackStray = "feedback_stray",
     /// A NACK for a packet no longer kept, or never heard.

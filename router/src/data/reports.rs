@@ -97,7 +97,7 @@ impl Router {
         let layer = self.layers.at_mut(index).ok_or(DropReason::WrongSsrc)?;
         if layer.sender_report.is_some_and(|(_, at)| now.since(at) < limits::SENDER_REPORT_INTERVAL)
         {
-            return Err(DropReason::OverRate);
+            return Err(DropReason::ReportLimit);
         }
         #[expect(clippy::cast_possible_truncation, reason = "the middle 32 bits (RFC 3550 §4)")]
         let ntp_middle = (info.ntp >> 16) as u32;

@@ -58,7 +58,7 @@ pub struct Worker {
 }
 
 /// Drops that are a packet's own end; the others are counted per route, per reply or per thing asked for.
-const ENDS: [DropReason; 13] = [
+const ENDS: [DropReason; 14] = [
     DropReason::Malformed,
     DropReason::Oversized,
     DropReason::Truncated,
@@ -71,6 +71,7 @@ const ENDS: [DropReason; 13] = [
     DropReason::RtcpForged,
     DropReason::RtcpReplayed,
     DropReason::FeedbackLimit,
+    DropReason::OverRate,
     DropReason::Overload,
 ];
 
@@ -318,7 +319,7 @@ impl Change {
         let mut ended: u64 = ENDS.iter().map(|&reason| self.drops.of(reason)).sum();
         if class != Some(Class::Rtcp) {
             // Of RTCP that was taken a part may name a layer that is not the sender's, or come too often.
-            ended += self.drops.of(DropReason::WrongSsrc) + self.drops.of(DropReason::OverRate);
+            ended += self.drops.of(DropReason::WrongSsrc) + self.drops.of(DropReason::ReportLimit);
         }
         let taken = self.received + self.stun + self.rtcp;
         assert_eq!(taken + ended, packets, "{packets} packets of {class:?} came: {self:?}");

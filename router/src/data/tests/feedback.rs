@@ -237,7 +237,7 @@ fn a_sender_report_reaches_every_subscriber_under_the_workers_own_ssrc() {
     for _ in 0..2 {
         world.rtcp(0, 0, |_, out| rtcp::write_sender_report(None, &info, out));
     }
-    assert_eq!(world.drops(DropReason::OverRate), 1, "the second came too soon");
+    assert_eq!(world.drops(DropReason::ReportLimit), 1, "the second came too soon");
     for index in 1..4 {
         let keys = SessionKeys::derive(&master_key(index, 1));
         let transmits: Vec<Transmit> = world.outbox.datagrams().copied().collect();
