@@ -110,6 +110,11 @@ impl RawChannel {
         }
     }
 
+    /// Hears and forgets everything until the MMR closes the channel.
+    pub async fn drain(mut self) {
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+
     /// Waits for the message that `pick` takes; passes over others.
     pub async fn expect<T>(
         &mut self,

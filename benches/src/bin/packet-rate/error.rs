@@ -9,6 +9,9 @@ pub(crate) enum BenchError {
         "only root can build networks: run with sudo, or with --loopback for figures that are not wire numbers"
     )]
     NotRoot,
+    /// The command line.
+    #[error("{0}")]
+    Usage(String),
     /// The machine lacks something.
     #[error("this host can't be measured on: {0}")]
     Host(String),

@@ -1,11 +1,38 @@
 //! `packet-rate`: what a router costs per datagram, against the best anyone could do with plain sockets.
+//!
+//! ```text
+//!   shape ─▶ run ─▶ scene: a contender (child), everybody in it (gathering, member), load, sink
+//!              │      on a rig: two networks, a wire, a counter
+//!              └──▶ measure: one stretch of load ─▶ results ─▶ table, JSON, HTML
+//! ```
 
+mod child;
+mod cli;
 mod error;
 mod floor;
+mod gathering;
 mod load;
+mod measure;
+mod member;
 mod meter;
+mod results;
 mod rig;
+mod run;
+mod scene;
+mod shape;
 mod sink;
 mod stamp;
+mod table;
 
-fn main() {}
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("packet-rate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

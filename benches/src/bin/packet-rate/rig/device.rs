@@ -94,6 +94,16 @@ pub(crate) struct DeviceDrops {
 }
 
 impl DeviceDrops {
+    /// What came since an earlier moment.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            router_transmit: self.router_transmit - earlier.router_transmit,
+            router_receive: self.router_receive - earlier.router_receive,
+            router_sockets: self.router_sockets - earlier.router_sockets,
+            load_transmit: self.load_transmit - earlier.load_transmit,
+        }
+    }
+
     pub(super) fn read(hosts: &Wire) -> Result<Self, BenchError> {
         let statistic = |host, name: &str| -> Result<u64, BenchError> {
             let path = format!("/sys/class/net/{}/statistics/{name}", Wire::INTERFACE);

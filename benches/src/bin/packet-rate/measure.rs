@@ -1,0 +1,159 @@
+//! One stretch of load through one contender, and everything that is known of it.
+
+use crate::error::BenchError;
+use crate::meter::CoreMeter;
+use crate::rig::{DeviceDrops, Rig};
+use crate::scene::Scene;
+use crate::shape::Shape;
+use crate::sink::Seen;
+use std::time::Duration;
+
+/// What is under way when the load stops is delivered by then.
+const DRAIN: Duration = Duration::from_millis(150);
+
+/// What happened during one stretch.
+pub(crate) struct Stretch {
+    /// Datagrams delivered.
+    pub(crate) delivered: u64,
+    /// Datagrams that should have been.
+    pub(crate) expected: u64,
+    /// By kind of the shape: delivered and expected.
+    pub(crate) kinds: Vec<(u64, u64)>,
+    /// The forwarding threads' time.
+    pub(crate) thread: Duration,
+    /// The router's core, busy with anything at all.
+    pub(crate) core: Duration,
+    /// User and system time of the forwarding process, in the kernel's ticks: a rough share, no figure.
+    pub(crate) ticks: [u64; 2],
+    /// Sampled, all kinds, by kind of the shape.
+    pub(crate) seen: Vec<Seen>,
+    /// What was lost where.
+    pub(crate) drops: DeviceDrops,
+    /// The load's core was so busy, 0 to 1.
+    pub(crate) load_busy: f64,
+    /// Why figures would be the load's.
+    pub(crate) load_limit: Option<String>,
+}
+
+impl Stretch {
+    /// Part of the datagrams that did not arrive.
+    pub(crate) fn loss(&self) -> f64 {
+        lost(self.delivered, self.expected)
+    }
+
+    /// Time per delivered datagram, in nanoseconds.
+    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    pub(crate) fn per_datagram_ns(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * 1e9 / self.delivered.max(1) as f64
+    }
+}
+
+/// Part of what was expected that did not arrive.
+#[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub(crate) fn lost(delivered: u64, expected: u64) -> f64 {
+    1.0 - delivered.min(expected) as f64 / expected.max(1) as f64
+}
+
+/// The meters of both cores.
+pub(crate) struct Meters {
+    pub(crate) router: CoreMeter,
+    pub(crate) load: CoreMeter,
+}
+
+/// A moment: counts that only grow.
+struct Moment {
+    total: Option<u64>,
+    kinds: Vec<u64>,
+    thread: Duration,
+    ticks: [u64; 2],
+    drops: DeviceDrops,
+}
+
+/// Sends at `rate` for `duration`.
+///
+/// # Errors
+/// A part died.
+pub(crate) fn measure(
+    rig: &Rig,
+    meters: &Meters,
+    scene: &mut Scene,
+    shape: &Shape,
+    rate: f64,
+    duration: Duration,
+) -> Result<Stretch, BenchError> {
+    let before = Moment::of(rig, scene)?;
+    drop(scene.sink.take());
+    let (router, load) = (meters.router.read(), meters.load.read());
+    let report = rig.at_load(|| scene.load.run(rate, duration));
+    let load_busy = meters.load.read().share_since(&load);
+    std::thread::sleep(DRAIN);
+    let core = meters.router.read().busy_since(&router);
+    let after = Moment::of(rig, scene)?;
+    let seen = scene.sink.take();
+    let expected = report.packets * u64::from(shape.fan_out());
+    let heard = seen.iter().map(|seen| seen.packets);
+    let delivered = match (before.total, after.total) {
+        (Some(before), Some(after)) => after - before,
+        _ => heard.clone().sum(),
+    };
+    let by_kind: Vec<u64> = match after.total {
+        Some(_) => {
+            after.kinds.iter().zip(&before.kinds).map(|(after, before)| after - before).collect()
+        }
+        None => heard.collect(),
+    };
+    let kinds = by_kind.into_iter().zip(shares(shape, expected)).collect();
+    Ok(Stretch {
+        delivered,
+        expected,
+        kinds,
+        thread: after.thread.saturating_sub(before.thread),
+        core,
+        ticks: [0, 1].map(|which| after.ticks[which].saturating_sub(before.ticks[which])),
+        seen,
+        drops: after.drops.since(&before.drops),
+        load_busy,
+        load_limit: report.limit(),
+    })
+}
+
+/// What of all datagrams belongs to each kind, by the rates they are sent at.
+fn shares(shape: &Shape, expected: u64) -> Vec<u64> {
+    let rates = shape.media.iter().map(|media| {
+        f64::from(media.publishers) * media.frames_per_s * f64::from(media.frame_packets)
+    });
+    let sum: f64 = rates.clone().sum();
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a part of a count below 2^52"
+    )]
+    rates.map(|rate| (expected as f64 * rate / sum).round() as u64).collect()
+}
+
+impl Moment {
+    fn of(rig: &Rig, scene: &Scene) -> Result<Self, BenchError> {
+        let mut kinds = Vec::new();
+        if scene.ports.len() > 1 {
+            for ports in &scene.ports {
+                let mut packets = 0;
+                for port in ports {
+                    packets += rig.port(*port)?.unwrap_or_default().packets;
+                }
+                kinds.push(packets);
+            }
+        }
+        let total = rig.counts()?.map(|counts| counts.total().packets);
+        if let (Some(total), true) = (total, kinds.is_empty()) {
+            kinds.push(total);
+        }
+        Ok(Self {
+            total,
+            kinds,
+            thread: scene.thread_time()?,
+            ticks: scene.ticks(),
+            drops: rig.drops()?,
+        })
+    }
+}
