@@ -3,22 +3,31 @@
 use super::Floor;
 use socket2::SockAddr;
 use std::io;
+use std::marker::PhantomData;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::ptr;
 
 /// Datagrams of one recvmmsg.
-const RECEIVE_MAX: usize = 64;
+const RECEIVE_MAX: u32 = 64;
 /// Messages of one sendmmsg (UIO_MAXIOV).
 const SEND_MAX: usize = 1_024;
 const PLAIN_LEN: usize = 2_048;
 const TRAIN_LEN: usize = 65_536;
+const NAME_LEN: libc::socklen_t = 28;
+/// CMSG_SPACE(4) on 64-bit Linux: a header of 16 bytes, and 8 for the value.
+const CONTROL_LEN: usize = 24;
+const CONTROL_DATA: usize = 16;
+
 /// Room for one control message of an `int` or less, aligned as `cmsghdr` wants it.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_LEN]);
-/// CMSG_SPACE(4) on 64-bit Linux: a header of 16 bytes, and 8 for the value.
-const CONTROL_LEN: usize = 24;
-const CONTROL_DATA: usize = 16;
+
+/// Room for a socket address of either family: both begin with the family and the port (ip(7), ipv6(7)).
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Name([u8; NAME_LEN as usize]);
 
 /// What came in.
 pub(super) struct Datagram<'r> {
@@ -28,60 +37,64 @@ pub(super) struct Datagram<'r> {
     segment: u16,
 }
 
-/// What recvmmsg fills. Headers point into the boxes beside them, which never move.
+/// What recvmmsg fills.
 pub(super) struct Receiver {
     headers: Box<[libc::mmsghdr]>,
-    names: Box<[libc::sockaddr_storage]>,
+    vectors: Box<[libc::iovec]>,
+    names: Box<[Name]>,
     controls: Box<[Control]>,
     memory: Box<[u8]>,
+    /// Of one datagram's memory.
     len: usize,
-    _vectors: Box<[libc::iovec]>,
 }
 
 impl Receiver {
     pub(super) fn new(floor: Floor) -> Self {
         let len = if floor == Floor::Gso { TRAIN_LEN } else { PLAIN_LEN };
-        let mut memory = vec![0_u8; len * RECEIVE_MAX].into_boxed_slice();
-        let mut vectors: Box<[_]> = memory
-            .chunks_mut(len)
-            .map(|chunk| libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: len })
-            .collect();
-        let headers = vectors.iter_mut().map(|vector| header(std::ptr::from_mut(vector))).collect();
+        let count = RECEIVE_MAX as usize;
         Self {
-            headers,
-            // SAFETY: all zeros is a valid sockaddr_storage.
-            names: vec![unsafe { std::mem::zeroed() }; RECEIVE_MAX].into(),
-            controls: vec![Control([0; CONTROL_LEN]); RECEIVE_MAX].into(),
-            memory,
+            headers: vec![empty_header(); count].into(),
+            vectors: vec![EMPTY_VECTOR; count].into(),
+            names: vec![Name([0; NAME_LEN as usize]); count].into(),
+            controls: vec![Control([0; CONTROL_LEN]); count].into(),
+            memory: vec![0; len * count].into(),
             len,
-            _vectors: vectors,
         }
     }
 
-    /// Waits for a datagram, takes it and those behind it.
+    /// Waits for a datagram, takes it and those behind it: answers how many.
     pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         let (names, controls) = (self.names.as_mut_ptr(), self.controls.as_mut_ptr());
+        let (vectors, memory) = (self.vectors.as_mut_ptr(), self.memory.as_mut_ptr());
         for (index, header) in self.headers.iter_mut().enumerate() {
-            header.msg_hdr.msg_name = names.wrapping_add(index).cast();
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_hdr.msg_control = controls.wrapping_add(index).cast();
-            header.msg_hdr.msg_controllen = CONTROL_LEN as _;
+            let bytes = memory.wrapping_add(index * self.len).cast();
+            let vector = vectors.wrapping_add(index);
+            // SAFETY: `headers` and `vectors` are equally long, so this is an element of the latter, which is borrowed
+            // mutably through `self` and by nobody else.
+            unsafe { vector.write(libc::iovec { iov_base: bytes, iov_len: self.len }) };
+            let header = &mut header.msg_hdr;
+            header.msg_name = names.wrapping_add(index).cast();
+            header.msg_namelen = NAME_LEN;
+            header.msg_iov = vector;
+            header.msg_iovlen = 1;
+            header.msg_control = controls.wrapping_add(index).cast();
+            header.msg_controllen = CONTROL_LEN as _;
         }
         let headers = self.headers.as_mut_ptr();
         let (fd, flags) = (socket.as_raw_fd(), libc::MSG_WAITFORONE);
-        // SAFETY: RECEIVE_MAX headers, whose names, controls and vectors point to as many elements of boxes owned by
-        // `self`, which is borrowed mutably; the kernel keeps no pointer beyond the call.
-        let count =
-            unsafe { libc::recvmmsg(fd, headers, RECEIVE_MAX as u32, flags, std::ptr::null_mut()) };
+        // SAFETY: RECEIVE_MAX headers; their names, controls, vectors and bytes are the elements of as many boxes of
+        // the lengths given above, owned by `self`, which is borrowed mutably. The kernel keeps no pointer.
+        let count = unsafe { libc::recvmmsg(fd, headers, RECEIVE_MAX, flags, ptr::null_mut()) };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
     /// One of those.
     pub(super) fn datagram(&self, index: usize) -> Datagram<'_> {
         let header = &self.headers[index];
+        let name = &self.names[index].0;
         let start = index * self.len;
         Datagram {
-            source_port: port(&self.names[index]),
+            source_port: u16::from_be_bytes([name[2], name[3]]),
             bytes: &self.memory[start..start + (header.msg_len as usize).min(self.len)],
             segment: match header.msg_hdr.msg_controllen {
                 0 => 0,
@@ -97,76 +110,86 @@ fn segment(control: &Control) -> u16 {
     u16::try_from(u32::from_ne_bytes(value)).unwrap_or_default()
 }
 
-fn port(name: &libc::sockaddr_storage) -> u16 {
-    // SAFETY: an IPv4 and an IPv6 address both begin with family and port, and the storage is larger than both.
-    let name = unsafe { &*std::ptr::from_ref(name).cast::<libc::sockaddr_in>() };
-    u16::from_be(name.sin_port)
-}
-
-/// What sendmmsg sends: pointers to bytes of a [`Receiver`] and to addresses, good until the flush.
-pub(super) struct Sender {
+/// The arrays behind a [`Batch`].
+pub(super) struct SendMemory {
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
     controls: Box<[Control]>,
-    len: usize,
 }
 
-impl Sender {
+/// What sendmmsg sends. `'p` is the borrow of the packets and addresses: while the batch is there, so are they.
+pub(super) struct Batch<'p> {
+    memory: &'p mut SendMemory,
+    socket: &'p UdpSocket,
+    len: usize,
+    packets: PhantomData<&'p [u8]>,
+}
+
+impl SendMemory {
     pub(super) fn new() -> Self {
-        let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        let mut vectors: Box<[_]> = vec![empty; SEND_MAX].into();
-        let headers = vectors.iter_mut().map(|vector| header(std::ptr::from_mut(vector))).collect();
-        Self { headers, vectors, controls: vec![train_control(); SEND_MAX].into(), len: 0 }
+        Self {
+            headers: vec![empty_header(); SEND_MAX].into(),
+            vectors: vec![EMPTY_VECTOR; SEND_MAX].into(),
+            controls: vec![train_control(); SEND_MAX].into(),
+        }
+    }
+}
+
+impl<'p> Batch<'p> {
+    pub(super) fn begin(memory: &'p mut SendMemory, socket: &'p UdpSocket) -> Self {
+        Self { memory, socket, len: 0, packets: PhantomData }
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.len == SEND_MAX
-    }
-
-    pub(super) fn push(&mut self, datagram: &Datagram<'_>, destination: &SockAddr) {
+    /// Adds one message; a full batch is sent first.
+    pub(super) fn push(&mut self, datagram: &Datagram<'p>, destination: &'p SockAddr) {
+        if self.len == SEND_MAX {
+            self.flush();
+        }
         let index = self.len;
-        self.vectors[index] = libc::iovec {
-            iov_base: datagram.bytes.as_ptr().cast_mut().cast(),
-            iov_len: datagram.bytes.len(),
-        };
-        let header = &mut self.headers[index].msg_hdr;
+        let Datagram { bytes, segment, .. } = datagram;
+        // The kernel only reads what a send points to.
+        self.memory.vectors[index] =
+            libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let header = &mut self.memory.headers[index].msg_hdr;
         header.msg_name = destination.as_ptr().cast_mut().cast();
         header.msg_namelen = destination.len();
-        if datagram.segment == 0 || usize::from(datagram.segment) >= datagram.bytes.len() {
-            header.msg_control = std::ptr::null_mut();
-            header.msg_controllen = 0;
-        } else {
-            let control = &mut self.controls[index];
-            control.0[CONTROL_DATA..CONTROL_DATA + 2]
-                .copy_from_slice(&datagram.segment.to_ne_bytes());
-            header.msg_control = std::ptr::from_mut(control).cast();
+        header.msg_controllen = 0;
+        if *segment != 0 && usize::from(*segment) < bytes.len() {
+            self.memory.controls[index].0[CONTROL_DATA..CONTROL_DATA + 2]
+                .copy_from_slice(&segment.to_ne_bytes());
             header.msg_controllen = CONTROL_LEN as _;
         }
         self.len += 1;
     }
 
     /// Sends all; what the kernel refuses is lost.
-    pub(super) fn flush(&mut self, socket: &UdpSocket) {
-        let mut sent = 0;
-        while sent < self.len {
-            let left = (self.len - sent) as u32;
-            let first = self.headers[sent..].as_mut_ptr();
-            // SAFETY: `left` headers follow `first`; what they point to is borrowed by the caller of `push` until
-            // here: `forward` flushes before it receives again and before its tables go. The kernel only reads it.
-            let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), first, left, 0) };
-            sent += usize::try_from(count).unwrap_or(1);
+    pub(super) fn flush(&mut self) {
+        let SendMemory { headers, vectors, controls } = &mut *self.memory;
+        let (vectors, controls) = (vectors.as_mut_ptr(), controls.as_mut_ptr());
+        for (index, header) in headers[..self.len].iter_mut().enumerate() {
+            header.msg_hdr.msg_iov = vectors.wrapping_add(index);
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = controls.wrapping_add(index).cast();
+        }
+        let mut left = &mut headers[..self.len];
+        while let Ok(count @ 1..) = u32::try_from(left.len()) {
+            let (fd, first) = (self.socket.as_raw_fd(), left.as_mut_ptr());
+            // SAFETY: `count` headers, each filled by `push` since the batch began: names and bytes are borrowed for
+            // 'p, which `self` does not outlive; vectors and controls are elements of `memory`, borrowed mutably. The
+            // kernel reads them, writes the headers' lengths, and keeps no pointer.
+            let sent = unsafe { libc::sendmmsg(fd, first, count, 0) };
+            left = &mut left[usize::try_from(sent).unwrap_or(1)..];
         }
         self.len = 0;
     }
 }
 
-/// A message of one vector and nothing else.
-fn header(vector: *mut libc::iovec) -> libc::mmsghdr {
-    // SAFETY: all zeros is a valid mmsghdr.
-    let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
-    header.msg_hdr.msg_iov = vector;
-    header.msg_hdr.msg_iovlen = 1;
-    header
+const EMPTY_VECTOR: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+
+/// A header that points to nothing.
+fn empty_header() -> libc::mmsghdr {
+    // SAFETY: an mmsghdr is integers and raw pointers, for which all bits zero is a value: 0 and null.
+    unsafe { std::mem::zeroed() }
 }
 
 /// UDP_SEGMENT's control message, its value still to be written.

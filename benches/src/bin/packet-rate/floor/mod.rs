@@ -7,10 +7,15 @@
 mod batch;
 
 use crate::error::BenchError;
-use batch::{Receiver, Sender};
+use batch::{Batch, Receiver, SendMemory};
+use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
+use socket2::SockAddr;
 use std::io::{self, BufRead, Write};
 use std::net::{SocketAddr, UdpSocket};
+
+/// As much as the router's own sockets get.
+const BUFFER_BYTES: usize = 4 << 20;
 
 /// Which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,56 +40,52 @@ pub(crate) struct Table {
 /// # Errors
 /// No table, or no socket.
 pub(crate) fn run(floor: Floor) -> Result<(), BenchError> {
+    let failed = |cause: io::Error| BenchError::part("floor", cause);
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(|cause| failed(&cause))?;
+    io::stdin().lock().read_line(&mut line).map_err(failed)?;
     let table: Table =
         serde_json::from_str(&line).map_err(|cause| BenchError::part("floor", cause))?;
-    let socket = open(table.listen, floor).map_err(|cause| failed(&cause))?;
-    let address = socket.local_addr().map_err(|cause| failed(&cause))?;
+    let socket = open(table.listen, floor).map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
     println!("{address}");
-    io::stdout().flush().map_err(|cause| failed(&cause))?;
-    forward(&socket, floor, &table).map_err(|cause| failed(&cause))
+    io::stdout().flush().map_err(failed)?;
+    forward(&socket, floor, &table).map_err(failed)
 }
 
 /// A socket as a floor wants it.
 pub(crate) fn open(listen: SocketAddr, floor: Floor) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(listen)?;
-    // As much as the router asks for.
-    for option in [nix::sys::socket::sockopt::RcvBufForce, nix::sys::socket::sockopt::RcvBufForce] {
-        let _ = nix::sys::socket::setsockopt(&socket, option, &(4 << 20));
+    // Beyond the host's maximum only root may go; the others get that.
+    if setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES).is_err() {
+        setsockopt(&socket, sockopt::RcvBuf, &BUFFER_BYTES)?;
     }
-    let _ =
-        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::SndBufForce, &(4 << 20));
+    if setsockopt(&socket, sockopt::SndBufForce, &BUFFER_BYTES).is_err() {
+        setsockopt(&socket, sockopt::SndBuf, &BUFFER_BYTES)?;
+    }
     if floor == Floor::Gso {
-        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::UdpGroSegment, &true)?;
+        setsockopt(&socket, sockopt::UdpGroSegment, &true)?;
     }
     Ok(socket)
 }
 
 /// Forwards until the socket fails: for ever.
 pub(crate) fn forward(socket: &UdpSocket, floor: Floor, table: &Table) -> io::Result<()> {
-    let mut destinations = vec![Vec::new(); usize::from(u16::MAX) + 1];
+    let mut destinations = vec![Vec::<SockAddr>::new(); usize::from(u16::MAX) + 1];
     for (port, addresses) in &table.routes {
         destinations[usize::from(*port)] =
             addresses.iter().map(|address| (*address).into()).collect();
     }
     let mut receiver = Receiver::new(floor);
-    let mut sender = Sender::new();
+    let mut memory = SendMemory::new();
     loop {
         let count = receiver.receive(socket)?;
+        let mut batch = Batch::begin(&mut memory, socket);
         for index in 0..count {
             let datagram = receiver.datagram(index);
             for destination in &destinations[usize::from(datagram.source_port)] {
-                if sender.is_full() {
-                    sender.flush(socket);
-                }
-                sender.push(&datagram, destination);
+                batch.push(&datagram, destination);
             }
         }
-        sender.flush(socket);
+        batch.flush();
     }
-}
-
-fn failed(cause: &io::Error) -> BenchError {
-    BenchError::part("floor", cause)
 }

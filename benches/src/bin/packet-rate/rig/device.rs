@@ -13,7 +13,7 @@ const TOOLS: [(&str, &str); 3] =
 
 /// How often the load's end looks for packets by itself, in nanoseconds, as a card with interrupt moderation does.
 /// Without it whoever sends pays for waking the other end, 2 µs a packet on a VM, which no real card asks for.
-const MODERATION_NS: &str = "20000";
+const MODERATION_NS: &str = "50000";
 /// How many times it may look and find nothing before it has to be woken again: the most the kernel takes (int).
 const FOR_EVER: &str = "2147483647";
 
