@@ -50,6 +50,8 @@ async fn a_drain_turns_newcomers_away_until_it_is_called_off() {
     let router = Router::start();
     let (mut ada, _) = router.join("m", "ada", Role::Host).await;
     assert_eq!(ask(&router, "POST", "/drain?deadline=soon").await.0, 400);
+    let beyond_time = "/drain?deadline=9223372036854775807s";
+    assert_eq!(ask(&router, "POST", beyond_time).await.0, 400);
     assert_eq!(ask(&router, "POST", "/drain?deadline=90s").await.0, 200);
     assert_eq!(ada.hear().await, ServerMessage::Draining { deadline_s: 90 });
     let (_, body) = ask(&router, "GET", "/stats").await;

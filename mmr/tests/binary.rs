@@ -176,6 +176,7 @@ fn wrong_usage_is_64() {
         &[],
         &["token", "--meeting", "m"],
         &["drain", "--deadline", "soon"],
+        &["drain", "--deadline", "9223372036854775807s"],
         &["token", "--meeting", "m", "--participant", "p", "--key", "k"],
     ] {
         assert_eq!(mmr(args).status.code(), Some(64), "{args:?}");

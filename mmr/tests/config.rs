@@ -165,7 +165,7 @@ fn says_where_what_and_what_to_do() {
     check(
         "[drain]\ndeadline = \"10 minutes\"\n",
         expect![[
-            r#"/etc/mmr/mmr.toml:8: drain.deadline: "10 minutes" is no such value. Write a whole number and its unit: "90s", "10m" or "2h"."#
+            r#"/etc/mmr/mmr.toml:8: drain.deadline: "10 minutes" is no such value. Write a whole number and its unit: "90s", "10m" or "2h"; "8760h" at most."#
         ]],
     );
     check(

@@ -108,7 +108,8 @@ async fn drain(State(context): State<Context>, Query(query): Query<DrainQuery>) 
         None => context.drain_deadline,
         Some(Some(deadline)) => deadline,
         Some(None) => {
-            let text = "deadline is a whole number and its unit, such as 90s, 10m or 2h\n";
+            let text =
+                "deadline is a whole number and its unit, such as 90s, 10m or 2h; 8760h at most\n";
             return (StatusCode::BAD_REQUEST, text).into_response();
         }
     };

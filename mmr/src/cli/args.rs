@@ -250,6 +250,8 @@ pub(super) struct DrainArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "use a whole number and its unit, such as 500ms, 90s, 10m or 2h".to_owned();
+    let wrong = || {
+        "use a whole number and its unit, such as 500ms, 90s, 10m or 2h; 8760h at most".to_owned()
+    };
     parse_duration(text).ok_or_else(wrong)
 }

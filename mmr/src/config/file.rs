@@ -162,7 +162,7 @@ impl File {
             self.drain.deadline,
             defaults.drain_deadline,
             parse_duration,
-            "Write a whole number and its unit: \"90s\", \"10m\" or \"2h\".",
+            "Write a whole number and its unit: \"90s\", \"10m\" or \"2h\"; \"8760h\" at most.",
         )?;
         Ok(Config {
             listen: self.listen.check(source)?,

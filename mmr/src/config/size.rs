@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-/// `500ms`, `90s`, `10m`, `2h`: a whole number and its unit. `None` for anything else.
+/// The longest time that can be written, a year: no deadline here is longer, and added to any clock
+/// it stays far from the clock's end.
+const DURATION_MAX: Duration = Duration::from_secs(8_760 * 3_600);
+
+/// `500ms`, `90s`, `10m`, `2h`: a whole number and its unit, a year (`8760h`) at most. `None` for
+/// anything else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = |factor: u64| number.checked_mul(factor).map(Duration::from_secs);
-    match unit {
+    let duration = match unit {
         "ms" => Some(Duration::from_millis(number)),
         "s" => seconds(1),
         "m" => seconds(60),
         "h" => seconds(3_600),
         _ => None,
-    }
+    };
+    duration.filter(|duration| *duration <= DURATION_MAX)
 }
 
 /// Bytes: `65536`, `512KiB`, `4MiB`. `None` for anything else.
@@ -42,7 +48,8 @@ mod tests {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(parse_duration("10m"), Some(Duration::from_secs(600)));
         assert_eq!(parse_duration("2h"), Some(Duration::from_secs(7_200)));
-        for wrong in ["", "10", "m", "-1s", "1.5h", "10 minutes", "99999999999999999999s"] {
+        for wrong in ["", "10", "m", "-1s", "1.5h", "10 minutes", "8761h", "99999999999999999999s"]
+        {
             assert_eq!(parse_duration(wrong), None, "{wrong:?}");
         }
         assert_eq!(parse_size("4MiB"), Some(4 << 20));
