@@ -246,6 +246,17 @@ fn a_busy_port_is_told_with_a_way_to_find_its_holder() {
 }
 
 #[test]
+fn a_file_where_the_admin_socket_should_be_is_left_alone() {
+    let host = Host::new("");
+    std::fs::write(host.socket(), "precious").unwrap();
+    let (code, text) = said(&mmr(&["run", "--config", host.config.to_str().unwrap()]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("another file is in its place"), "{text}");
+    assert!(text.contains("set admin.socket to another path"), "{text}");
+    assert_eq!(std::fs::read_to_string(host.socket()).unwrap(), "precious");
+}
+
+#[test]
 fn without_participants_it_ends_at_once_and_systemd_is_told() {
     let host = Host::new("");
     let mut running = host.run();

@@ -1,21 +1,25 @@
 //! The admin socket's file: for its owner alone, a stale one replaced, a live one left to its
-//! daemon.
+//! daemon, and what is no socket left alone.
 
 use crate::Error;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// Listens on a socket file of mode 0600.
 ///
 /// # Errors
-/// Another daemon answers there, or the file can't be made.
+/// Another daemon answers there, another file is there, or the file can't be made.
 pub(crate) fn listen(path: &Path) -> Result<UnixListener, Error> {
     match UnixStream::connect(path) {
         Ok(_) => return Err(taken(path)),
-        // Nobody listens: left by a daemon that was killed.
+        // Nobody listens: left by a daemon that was killed, or no socket at all.
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            if !is_socket(path) {
+                let cause = io::Error::other("another file is in its place");
+                return Err(refused(path, cause));
+            }
             std::fs::remove_file(path).map_err(|cause| refused(path, cause))?;
         }
         Err(_) => {}
@@ -26,6 +30,11 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, Error> {
     })?;
     listener.set_nonblocking(true).map_err(|cause| refused(path, cause))?;
     Ok(listener)
+}
+
+/// Not through a link: what is removed is what is looked at.
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -52,7 +61,7 @@ fn refused(path: &Path, cause: io::Error) -> Error {
             "Let this user write its folder (systemd does with RuntimeDirectory=mmr), or set admin.socket to another path."
         }
         ErrorKind::InvalidInput => "Set admin.socket to a path of at most 107 bytes.",
-        _ => "Set admin.socket to another path.",
+        _ => "Remove what is there, or set admin.socket to another path.",
     };
     Error::Listen {
         what: format!("the admin socket {}", path.display()),
