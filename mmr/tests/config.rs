@@ -69,6 +69,10 @@ fn relative_paths_count_from_the_files_folder() {
     let config = parse(REQUIRED).unwrap();
     assert_eq!(config.tls.certificate, Path::new("/etc/mmr/certificate.pem"));
     assert_eq!(config.token_keys, Path::new("/etc/mmr/keys.json"));
+    let config = parse(&format!("{REQUIRED}[admin]\nsocket = \"admin.sock\"\n")).unwrap();
+    assert_eq!(config.admin_socket.as_deref(), Some(Path::new("/etc/mmr/admin.sock")));
+    let config = parse(&format!("{REQUIRED}[admin]\nsocket = \"\"\n")).unwrap();
+    assert_eq!(config.admin_socket, None);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::network::BackendChoice;
 use router::limits;
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 use tracing_subscriber::EnvFilter;
 use wire::mark::{Dscp, Marks};
@@ -156,7 +156,7 @@ impl File {
         let admin_socket = match self.admin.socket {
             None => defaults.admin_socket.clone(),
             Some(path) if path.get_ref().is_empty() => None,
-            Some(path) => Some(PathBuf::from(path.into_inner())),
+            Some(path) => Some(source.path(path.get_ref())),
         };
         let drain_deadline = source.text(
             self.drain.deadline,
