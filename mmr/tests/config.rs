@@ -76,6 +76,29 @@ fn relative_paths_count_from_the_files_folder() {
 }
 
 #[test]
+fn refuses_ports_and_addresses_that_would_be_in_their_own_way() {
+    check(
+        "[listen]\nmedia_port = 443\n",
+        expect![
+            "/etc/mmr/mmr.toml:8: listen.media_port: media over TCP and TLS can't both listen on port 443. Give listen.media_port and listen.tls_port a port each."
+        ],
+    );
+    check(
+        "[listen]\nmedia_port = 9000\ntls_port = 9000\n",
+        expect![
+            "/etc/mmr/mmr.toml:9: listen.tls_port: media over TCP and TLS can't both listen on port 9000. Give listen.media_port and listen.tls_port a port each."
+        ],
+    );
+    check("[listen]\nmedia_port = 0\ntls_port = 0\n", expect!["it can be used"]);
+    check(
+        "[listen]\naddresses = [\"127.0.0.1\", \"::1\", \"127.0.0.1\"]\n",
+        expect![
+            "/etc/mmr/mmr.toml:8: listen.addresses: 127.0.0.1 is listed twice. List each address once."
+        ],
+    );
+}
+
+#[test]
 fn presets_and_values_of_ones_own_make_marks() {
     let marks = |dscp: &str| {
         let marks = parse(&format!("{REQUIRED}[dscp]\n{dscp}")).unwrap().marks;

@@ -225,10 +225,20 @@ impl ListenTable {
                 "List them, such as [\"0.0.0.0\", \"::\"].",
             ));
         }
+        let written = self.tls_port.as_ref().or(self.media_port.as_ref()).map(Spanned::span);
+        let media_port = source.number(self.media_port, 0..=65_535, defaults.media_port)?;
+        let tls_port = source.number(self.tls_port, 0..=65_535, defaults.tls_port)?;
+        if media_port == tls_port && media_port != 0 {
+            return Err(source.wrong(
+                written.unwrap_or(0..0),
+                format!("media over TCP and TLS can't both listen on port {tls_port}"),
+                "Give listen.media_port and listen.tls_port a port each.",
+            ));
+        }
         Ok(Listen {
             addresses,
-            media_port: source.number(self.media_port, 0..=65_535, defaults.media_port)?,
-            tls_port: source.number(self.tls_port, 0..=65_535, defaults.tls_port)?,
+            media_port,
+            tls_port,
             advertise: addresses_to_tell(source, self.advertise)?,
         })
     }
@@ -236,16 +246,22 @@ impl ListenTable {
 
 fn addresses(source: Source<'_>, list: List<String>) -> Result<Option<Vec<IpAddr>>, ConfigError> {
     let Some(list) = list else { return Ok(None) };
-    let parsed = list.into_inner().into_iter().map(|text| {
-        text.get_ref().parse().map_err(|_| {
+    let mut parsed = Vec::new();
+    for text in list.into_inner() {
+        let address: IpAddr = text.get_ref().parse().map_err(|_| {
             source.wrong(
                 text.span(),
                 format!("\"{}\" is not an IP address", text.get_ref()),
                 "Write an IPv4 or IPv6 address without a port; names are not looked up.",
             )
-        })
-    });
-    parsed.collect::<Result<_, _>>().map(Some)
+        })?;
+        if parsed.contains(&address) {
+            let reason = format!("{address} is listed twice");
+            return Err(source.wrong(text.span(), reason, "List each address once."));
+        }
+        parsed.push(address);
+    }
+    Ok(Some(parsed))
 }
 
 fn addresses_to_tell(source: Source<'_>, list: List<String>) -> Result<Vec<IpAddr>, ConfigError> {
