@@ -257,6 +257,28 @@ fn a_file_where_the_admin_socket_should_be_is_left_alone() {
 }
 
 #[test]
+fn who_reads_no_further_is_no_failure() {
+    let host = Host::new("");
+    let _running = host.run();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = Command::new(BINARY)
+        .args(["stats", "--socket", host.socket().to_str().unwrap()])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(0), "{:?}", child.wait_with_output());
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = Command::new(BINARY);
+    child.args(["stats", "--socket", host.socket().to_str().unwrap()]).stdout(full);
+    let (code, text) = said(&child.output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("standard output can't be written"), "{text}");
+}
+
+#[test]
 fn without_participants_it_ends_at_once_and_systemd_is_told() {
     let host = Host::new("");
     let mut running = host.run();

@@ -2,7 +2,7 @@
 
 use super::args::{DrainArgs, SocketArgs, StateArgs};
 use super::dev::state_dir;
-use super::{Failure, runtime};
+use super::{Failure, runtime, say};
 use crate::admin::client;
 use crate::config::ADMIN_SOCKET;
 use crate::dev;
@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 pub(super) fn stats(args: &SocketArgs) -> Result<(), Failure> {
     let stats = runtime()?.block_on(newest(&socket(args)))?;
     let text = serde_json::to_string_pretty(&stats).map_err(Failure::failed)?;
-    println!("{text}");
-    Ok(())
+    say(&format!("{text}\n"))
 }
 
 pub(super) fn drain(args: &DrainArgs) -> Result<(), Failure> {
@@ -24,20 +23,19 @@ pub(super) fn drain(args: &DrainArgs) -> Result<(), Failure> {
         let path = format!("/drain?deadline={}ms", args.deadline.as_millis());
         ask(&socket, Method::POST, &path).await?;
         let stats = newest(&socket).await?;
-        println!(
-            "draining for {} s: {} participants in {} meetings were told to move on",
+        say(&format!(
+            "draining for {} s: {} participants in {} meetings were told to move on\n",
             args.deadline.as_secs(),
             stats.participants,
             stats.meetings
-        );
+        ))?;
         if args.wait { wait(&socket, args.deadline).await } else { Ok(()) }
     })
 }
 
 pub(super) fn undrain(args: &SocketArgs) -> Result<(), Failure> {
     let answer = runtime()?.block_on(ask(&socket(args), Method::POST, "/undrain"))?;
-    print!("{answer}");
-    Ok(())
+    say(&answer)
 }
 
 /// A daemon's stats.
@@ -70,8 +68,7 @@ async fn wait(socket: &Path, deadline: Duration) -> Result<(), Failure> {
     loop {
         let left = newest(socket).await?.participants;
         if left == 0 {
-            println!("nobody is left");
-            return Ok(());
+            return say("nobody is left\n");
         }
         if Instant::now() >= until {
             return Err(Failure::failed(format!(

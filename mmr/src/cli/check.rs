@@ -1,7 +1,7 @@
 //! `mmr check`: what is wrong with a configuration and the files it names.
 
-use super::Failure;
 use super::args::ConfigArgs;
+use super::{Failure, say};
 use crate::Config;
 use crate::config::ConfigError;
 use crate::credentials::{CredentialError, Credentials};
@@ -10,8 +10,7 @@ use std::path::Path;
 pub(super) fn check(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     Credentials::load(&config).map_err(|error| located(&args.config, &error))?;
-    println!("{} can be used", args.config.display());
-    Ok(())
+    say(&format!("{} can be used\n", args.config.display()))
 }
 
 pub(super) fn load(file: &Path) -> Result<Config, Failure> {

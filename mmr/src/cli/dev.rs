@@ -3,7 +3,7 @@
 use super::args::{BackendName, DevArgs, StateArgs};
 use super::ports::{Port, Use, choose};
 use super::supervise::Supervisor;
-use super::{Failure, log, runtime};
+use super::{Failure, log, runtime, say};
 use crate::config::{Log, MEDIA_PORT, TLS_PORT};
 use crate::dev::{self, Dev};
 use crate::network::BackendChoice;
@@ -25,7 +25,7 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut supervisor = Supervisor::new(Duration::ZERO)?;
         let daemon = Daemon::start(config).map_err(Failure::failed)?;
-        print!("{}", welcome(&dev, &daemon, &[media, tls]));
+        say(&welcome(&dev, &daemon, &[media, tls]))?;
         let ended = supervisor.watch(&daemon, None).await;
         daemon.stop().await;
         ended

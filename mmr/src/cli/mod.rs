@@ -13,6 +13,7 @@ mod top;
 
 use args::{Args, Command};
 use clap::Parser;
+use std::io::{ErrorKind, Write, stdout};
 use std::process::ExitCode;
 
 /// A command failed while it ran.
@@ -66,6 +67,17 @@ impl Failure {
     }
     fn config(message: impl ToString) -> Self {
         Self { code: CONFIG, message: message.to_string() }
+    }
+}
+
+/// Writes to standard output. Who reads along may have seen enough (`mmr stats | head`).
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "standard output can't be written: {cause}. Is there room where it goes?"
+        ))),
+        _ => Ok(()),
     }
 }
 

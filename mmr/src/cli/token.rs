@@ -1,8 +1,8 @@
 //! `mmr token`: signs join tokens.
 
-use super::Failure;
 use super::args::TokenArgs;
 use super::dev::state_dir;
+use super::{Failure, say};
 use crate::dev::{SIGNING_KEY_FILE, ZONE, claims};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -19,8 +19,7 @@ pub(super) fn token(args: &TokenArgs) -> Result<(), Failure> {
         )?,
     };
     if args.public_jwks {
-        println!("{}", signer.public_jwks());
-        return Ok(());
+        return say(&format!("{}\n", signer.public_jwks()));
     }
     if args.lifetime.as_secs() == 0 || args.lifetime.as_secs() > TOKEN_LIFETIME_S_MAX {
         return Err(Failure::usage(format!(
@@ -35,8 +34,7 @@ pub(super) fn token(args: &TokenArgs) -> Result<(), Failure> {
     let meeting = name("--meeting", args.meeting.as_deref().unwrap_or_default())?;
     let participant = name("--participant", args.participant.as_deref().unwrap_or_default())?;
     let claims = claims(zone, meeting, participant, args.role.into(), &kinds, args.lifetime);
-    println!("{}", signer.sign(&claims));
-    Ok(())
+    say(&format!("{}\n", signer.sign(&claims)))
 }
 
 fn name<'a>(option: &str, name: &'a str) -> Result<&'a str, Failure> {
