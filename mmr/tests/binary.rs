@@ -416,6 +416,29 @@ fn dev_prints_commands_whose_tokens_work_and_token_makes_more() {
 }
 
 #[test]
+fn dev_ends_with_its_terminal_unless_it_was_asked_not_to() {
+    for (under_nohup, ends) in [(false, true), (true, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(if under_nohup { "nohup" } else { BINARY });
+        if under_nohup {
+            command.arg(BINARY);
+        }
+        let mut child = command
+            .args(["dev", "--media-port", "0", "--tls-port", "0", "--state-dir"])
+            .arg(dir.path().join("state"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut running = Running { child };
+        lines.find(|line| line.starts_with("Ctrl-C")).unwrap();
+        running.signal(Signal::SIGHUP);
+        assert_eq!(running.ended_within(Duration::from_secs(2)).is_some(), ends, "{under_nohup}");
+    }
+}
+
+#[test]
 fn token_signs_with_a_key_of_ones_own() {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key.pem");

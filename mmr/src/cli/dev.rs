@@ -23,10 +23,10 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     let config = config(&dev, args, &media, &tls);
     let runtime = runtime()?;
     runtime.block_on(async {
-        let mut supervisor = Supervisor::new(Duration::ZERO)?;
+        let mut supervisor = Supervisor::new(Duration::ZERO, None)?;
         let daemon = Daemon::start(config).map_err(Failure::failed)?;
         say(&welcome(&dev, &daemon, &[media, tls]))?;
-        let ended = supervisor.watch(&daemon, None).await;
+        let ended = supervisor.watch(&daemon).await;
         daemon.stop().await;
         ended
     })

@@ -12,13 +12,14 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     // Signals are caught before anybody can know that we run.
     let runtime = runtime()?;
     runtime.block_on(async {
-        let mut supervisor = Supervisor::new(config.drain_deadline)?;
-        let daemon = Daemon::start(config.clone()).map_err(|error| match error {
+        let mut supervisor =
+            Supervisor::new(config.drain_deadline, Some((&args.config, config.clone())))?;
+        let daemon = Daemon::start(config).map_err(|error| match error {
             Error::Config(error) => Failure::config(error),
             Error::Credential(error) => located(&args.config, &error),
             other => Failure::failed(other),
         })?;
-        let ended = supervisor.watch(&daemon, Some((&args.config, config))).await;
+        let ended = supervisor.watch(&daemon).await;
         daemon.stop().await;
         ended
     })

@@ -13,35 +13,44 @@ use tokio::time::{Interval, interval};
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Hears signals from its making on.
-pub(super) struct Supervisor {
+pub(super) struct Supervisor<'a> {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    reloads: Option<Reloads<'a>>,
     drain_deadline: Duration,
 }
 
-impl Supervisor {
-    pub(super) fn new(drain_deadline: Duration) -> Result<Self, Failure> {
+/// What SIGHUP reads again.
+struct Reloads<'a> {
+    hang_up: Signal,
+    file: &'a Path,
+    running: Config,
+}
+
+impl<'a> Supervisor<'a> {
+    /// `source` is what SIGHUP reads again. Without one SIGHUP is left as it was: it ends a process
+    /// whose terminal goes, unless that was started with nohup.
+    pub(super) fn new(
+        drain_deadline: Duration,
+        source: Option<(&'a Path, Config)>,
+    ) -> Result<Self, Failure> {
         let hear = |kind| {
             signal(kind).map_err(|cause| {
                 Failure::failed(format!("signals can't be heard: {cause}. Allow more open files."))
             })
         };
+        let reloads =
+            |(file, running)| Ok(Reloads { hang_up: hear(SignalKind::hangup())?, file, running });
         Ok(Self {
             terminate: hear(SignalKind::terminate())?,
             interrupt: hear(SignalKind::interrupt())?,
-            hang_up: hear(SignalKind::hangup())?,
+            reloads: source.map(reloads).transpose()?,
             drain_deadline,
         })
     }
 
-    /// Returns when the daemon should end; an error when it must. `source` is what SIGHUP reads
-    /// again.
-    pub(super) async fn watch(
-        &mut self,
-        daemon: &Daemon,
-        mut source: Option<(&Path, Config)>,
-    ) -> Result<(), Failure> {
+    /// Returns when the daemon should end; an error when it must.
+    pub(super) async fn watch(&mut self, daemon: &Daemon) -> Result<(), Failure> {
         notify(&[NotifyState::Ready]);
         let mut watchdog = Watchdog::new();
         let mut looks = interval(LOOK_INTERVAL);
@@ -49,9 +58,9 @@ impl Supervisor {
             tokio::select! {
                 _ = self.terminate.recv() => return self.drain(daemon).await,
                 _ = self.interrupt.recv() => return self.drain(daemon).await,
-                _ = self.hang_up.recv() => if let Some((file, config)) = &mut source {
-                    reload(daemon, file, config).await;
-                },
+                reloads = hung_up(&mut self.reloads) => {
+                    reload(daemon, reloads.file, &mut reloads.running).await;
+                }
                 _ = looks.tick() => look(daemon)?,
                 () = watchdog.due() => watchdog.feed(daemon),
             }
@@ -85,6 +94,17 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+}
+
+/// What SIGHUP asks to read again.
+async fn hung_up<'a, 'b>(reloads: &'b mut Option<Reloads<'a>>) -> &'b mut Reloads<'a> {
+    match reloads {
+        Some(reloads) => {
+            reloads.hang_up.recv().await;
+            reloads
+        }
+        None => std::future::pending().await,
     }
 }
 
