@@ -278,6 +278,18 @@ fn who_reads_no_further_is_no_failure() {
     assert!(text.contains("standard output can't be written"), "{text}");
 }
 
+#[tokio::test]
+async fn systemd_is_asked_for_time_again_as_long_as_a_drain_takes() {
+    let host = Host::new("[drain]\ndeadline = \"2h\"\n");
+    let running = host.run();
+    let _ada = host.participant("ada").await;
+    running.signal(Signal::SIGTERM);
+    host.notified("STOPPING=1");
+    for _ in 0..3 {
+        host.notified("EXTEND_TIMEOUT_USEC=");
+    }
+}
+
 #[test]
 fn without_participants_it_ends_at_once_and_systemd_is_told() {
     let host = Host::new("");

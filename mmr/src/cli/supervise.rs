@@ -12,6 +12,13 @@ use tokio::time::{Interval, interval};
 /// How often threads, and the participants left in a drain, are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How long systemd waits for the next word of a daemon that stops. Asked for again and again, since
+/// a drain may take longer than can be asked for at once, and a supervisor that hangs should not get
+/// all of it.
+const STOP_EXTENSION: Duration = Duration::from_secs(15);
+/// How often that is asked for; the last time must do for closing everything, too.
+const STOP_EXTENSION_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Hears signals from its making on.
 pub(super) struct Supervisor<'a> {
     terminate: Signal,
@@ -69,9 +76,8 @@ impl<'a> Supervisor<'a> {
 
     /// Waits until nobody is left, the deadline has passed, or a second signal came.
     async fn drain(&mut self, daemon: &Daemon) -> Result<(), Failure> {
-        let extension = self.drain_deadline + Duration::from_secs(5);
-        let extension = u32::try_from(extension.as_micros()).unwrap_or(u32::MAX);
-        notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(extension)]);
+        notify(&[NotifyState::Stopping]);
+        let mut extensions = interval(STOP_EXTENSION_INTERVAL);
         let deadline = Instant::now() + self.drain_deadline;
         daemon.drain(self.drain_deadline).await.map_err(Failure::failed)?;
         let mut watchdog = Watchdog::new();
@@ -81,6 +87,7 @@ impl<'a> Supervisor<'a> {
                 _ = self.terminate.recv() => break tracing::info!("told again: ending at once"),
                 _ = self.interrupt.recv() => break tracing::info!("told again: ending at once"),
                 () = watchdog.due() => watchdog.feed(daemon),
+                _ = extensions.tick() => notify_still_stopping(),
                 _ = looks.tick() => {
                     look(daemon)?;
                     let left = daemon.stats().await.map_err(Failure::failed)?.participants;
@@ -181,6 +188,11 @@ impl Watchdog {
             Err(_) => {}
         }
     }
+}
+
+fn notify_still_stopping() {
+    let extension = u32::try_from(STOP_EXTENSION.as_micros()).unwrap_or(u32::MAX);
+    notify(&[NotifyState::ExtendTimeoutUsec(extension)]);
 }
 
 fn notify_reloading() {
