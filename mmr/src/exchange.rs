@@ -205,6 +205,8 @@ pub struct DoorPort {
     pub connections: [AtomicU64; 2],
     /// Connections refused or ended by a limit or a deadline.
     pub refused: AtomicU64,
+    /// Connections whose peer went before it had proved anything.
+    pub abandoned: AtomicU64,
 }
 
 /// All queues of a daemon.
@@ -236,6 +238,7 @@ impl Exchange {
             drops: router::DropReason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: [AtomicU64::new(0), AtomicU64::new(0)],
             refused: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
         };
         for _ in 0..STREAM_BUFFERS_MAX {
             door.give_back(PacketBuffer::new());

@@ -59,6 +59,7 @@ pub(crate) struct DoorCounts {
     /// TCP, TLS.
     pub(crate) connections: [u64; 2],
     pub(crate) refused: u64,
+    pub(crate) abandoned: u64,
 }
 
 /// One worker's counts, at most [`super::limits::REPORT_INTERVAL`] old.
@@ -95,7 +96,9 @@ impl DoorCounts {
         }
         let connections =
             [0, 1].map(|which: usize| door.connections[which].load(Ordering::Relaxed));
-        Self { drops, connections, refused: door.refused.load(Ordering::Relaxed) }
+        let [refused, abandoned] =
+            [&door.refused, &door.abandoned].map(|count| count.load(Ordering::Relaxed));
+        Self { drops, connections, refused, abandoned }
     }
 }
 

@@ -109,6 +109,10 @@ impl<S: Socket> Connection<S> {
         matches!(self.stage.get(), Stage::Confirmed { .. })
     }
 
+    pub(super) fn is_unproved(&self) -> bool {
+        matches!(self.stage.get(), Stage::Handshake { .. } | Stage::Probation { .. })
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         matches!(self.stage.get(), Stage::Closing { .. })
     }

@@ -94,6 +94,11 @@ impl<S: Socket> Hall<S> {
         self.exchange.door.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The peer went before it had proved anything.
+    pub(super) fn abandon(&self) {
+        self.exchange.door.abandoned.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn count_drop(&self, reason: DropReason) {
         self.add_drops(reason, 1);
     }

@@ -38,7 +38,12 @@ pub(super) async fn serve<S: Socket>(hall: Rc<Hall<S>>, connection: Rc<Connectio
     };
     match end {
         End::Passed => connection.let_go(),
-        End::Closed => connection.cut(),
+        End::Closed => {
+            if connection.is_unproved() {
+                hall.abandon();
+            }
+            connection.cut();
+        }
         End::Refused => {
             hall.refuse();
             connection.cut();

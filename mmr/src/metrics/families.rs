@@ -133,6 +133,9 @@ pub(super) const FAMILIES: &[Family] = &[
     counter("door_connections_refused", "Connections ended by a limit or a deadline", |s| {
         integer(s.snapshot.door.refused)
     }),
+    counter("door_connections_abandoned", "Connections left before they proved anything", |s| {
+        integer(s.snapshot.door.abandoned)
+    }),
     counter("door_packets_dropped", "Packets dropped at the doors, by reason", |s| {
         labelled("reason", drops(&s.snapshot.door.drops).map(|(_, name, count)| (name, count)))
     }),

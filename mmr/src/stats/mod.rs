@@ -64,6 +64,8 @@ pub struct DoorStats {
     pub connections: BTreeMap<String, u64>,
     /// Connections refused or ended by a limit or a deadline.
     pub refused: u64,
+    /// Connections whose client went before it had proved anything.
+    pub abandoned: u64,
     /// Packets dropped, by reason; only reasons that occurred.
     pub drops: BTreeMap<String, u64>,
 }

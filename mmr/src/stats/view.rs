@@ -52,6 +52,7 @@ fn door(counts: &DoorCounts) -> DoorStats {
     DoorStats {
         connections: [("tcp".to_owned(), tcp), ("tls".to_owned(), tls)].into(),
         refused: counts.refused,
+        abandoned: counts.abandoned,
         drops: drops(&counts.drops),
     }
 }

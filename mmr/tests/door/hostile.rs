@@ -72,6 +72,22 @@ fn who_proves_nothing_in_time_is_closed(
 }
 
 #[rstest]
+fn who_goes_before_proving_anything_is_counted(
+    #[values(Uring, Poll)] backend: BackendChoice,
+    #[values(Transport::Tcp, Transport::Tls)] transport: Transport,
+) {
+    let Some(rig) = Plan::new(backend).open() else { return };
+    drop(rig.connect(transport));
+    until("it is counted", || (rig.abandoned(), rig.refused()) == (1, 0));
+    let mut client = rig.connect(transport);
+    client.check(Kind::Audio);
+    drop(client);
+    rig.closed();
+    rig.assert_rest();
+    assert_eq!(rig.abandoned(), 1, "this one had proved itself");
+}
+
+#[rstest]
 fn a_proved_connection_outlives_the_first_deadline(#[values(Uring, Poll)] backend: BackendChoice) {
     let Some(rig) = short(backend) else { return };
     let (mut client, mut silent) = (rig.connect(Transport::Tcp), rig.connect(Transport::Tcp));

@@ -165,6 +165,10 @@ impl Rig {
         self.exchange.door.refused.load(Ordering::Relaxed)
     }
 
+    pub fn abandoned(&self) -> u64 {
+        self.exchange.door.abandoned.load(Ordering::Relaxed)
+    }
+
     pub fn open_connections(&self) -> u64 {
         self.exchange.door.connections.iter().map(|gauge| gauge.load(Ordering::Relaxed)).sum()
     }
