@@ -86,7 +86,7 @@ pub const NACK_DELAY: Duration = Duration::from_millis(10);
 pub const NACK_RETRY: Duration = Duration::from_millis(50);
 /// How often a lost packet is asked for: half a second, in which 5 % loss both ways leaves 1 gap in 10^10.
 pub const NACK_TRIES_MAX: u8 = 10;
-/// A longer gap is an outage: it is not asked for.
+/// A longer gap is an outage: it is not asked for. Nor are more of one layer at once.
 pub const NACK_GAP_MAX: u64 = 512;
 /// Packets in front of a layer's first that are asked for: more than that, and the publisher starts elsewhere.
 pub const BEGINNING_GAP_MAX: u64 = 64;
@@ -126,7 +126,10 @@ const _: () = assert!(SEQ_WINDOW.is_power_of_two());
 const _: () = assert!(BITRATE_MAX as u64 / 8 / 1_200 * SEQ_SILENCE.as_secs() < 1 << 15);
 const _: () = assert!(NACK_GAP_MAX < SEQ_WINDOW);
 const _: () = assert!(BEGINNING_GAP_MAX <= NACK_GAP_MAX);
-const _: () = assert!(NACK_GAP_MAX < MISSING_MAX as u64);
+// One participant's layers, all full of gaps, leave room for others.
+const _: () = assert!(
+    MISSING_MAX as u64 > NACK_GAP_MAX * (wire::limits::LAYERS_MAX * wire::Kind::ALL.len()) as u64
+);
 const _: () =
     assert!(NACK_RETRY.as_millis() * NACK_TRIES_MAX as u128 <= HISTORY_AGE_MAX.as_millis());
 const _: () = assert!(HISTORY_AGE_MAX.as_millis() <= PREVIOUS_HOME.as_millis());

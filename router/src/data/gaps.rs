@@ -22,37 +22,46 @@ pub(super) struct Missing {
 pub(super) struct Gaps {
     fresh: VecDeque<Missing>,
     asked: VecDeque<Missing>,
+    /// How many of both are a layer's, by its index.
+    of_layer: Box<[u64]>,
 }
 
 impl Gaps {
-    /// Takes room for `MISSING_MAX` packets.
-    pub(super) fn new() -> Self {
+    /// Takes room for `MISSING_MAX` packets of this many layers.
+    pub(super) fn new(layers: u32) -> Self {
         Self {
+            of_layer: vec![0; layers as usize].into_boxed_slice(),
             fresh: VecDeque::with_capacity(limits::MISSING_MAX),
             asked: VecDeque::with_capacity(limits::MISSING_MAX),
         }
     }
 
-    /// Notes a gap. One that is too long, or for which there is no room, is not asked for.
+    /// Notes a gap. One that is too long, or for which there is no room, is not asked for; nor is a layer's that has as
+    /// much open as the longest: one that leaps on and on must not take the room of others.
     pub(super) fn note(&mut self, layer: LayerId, missing: Range<u64>, now: Stamp) {
         let count = missing.end.saturating_sub(missing.start);
         let room = (limits::MISSING_MAX - self.fresh.len() - self.asked.len()) as u64;
-        if count > limits::NACK_GAP_MAX.min(room) {
+        let open = &mut self.of_layer[layer.index as usize];
+        if count > room || count > limits::NACK_GAP_MAX - *open {
             return;
         }
+        *open += count;
         let due = now.plus(limits::NACK_DELAY);
         self.fresh.extend(missing.map(|extended| Missing { layer, extended, tries: 0, due }));
     }
 
     /// The next packet whose time has come.
     pub(super) fn pop(&mut self, now: Stamp) -> Option<Missing> {
-        pop_due(&mut self.fresh, now).or_else(|| pop_due(&mut self.asked, now))
+        let missing = pop_due(&mut self.fresh, now).or_else(|| pop_due(&mut self.asked, now))?;
+        self.of_layer[missing.layer.index as usize] -= 1;
+        Some(missing)
     }
 
     /// The packet was asked for: comes back unless it was asked for often enough.
     pub(super) fn ask_again(&mut self, missing: Missing, now: Stamp) {
         let tries = missing.tries + 1;
         if tries < limits::NACK_TRIES_MAX && self.asked.len() < limits::MISSING_MAX {
+            self.of_layer[missing.layer.index as usize] += 1;
             self.asked.push_back(Missing { tries, due: now.plus(limits::NACK_RETRY), ..missing });
         }
     }
@@ -86,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_never_comes_is_asked_for_ten_times() {
-        let mut gaps = Gaps::new();
+        let mut gaps = Gaps::new(8);
         gaps.note(LAYER, 5..6, Stamp(0));
         let mut asked_at = Vec::new();
         while let Some(due) = gaps.next_due() {
@@ -100,16 +109,34 @@ mod tests {
 
     #[test]
     fn an_outage_is_not_asked_for() {
-        let mut gaps = Gaps::new();
+        let mut gaps = Gaps::new(8);
         gaps.note(LAYER, 0..limits::NACK_GAP_MAX + 1, Stamp(0));
         assert_eq!(gaps.next_due(), None);
     }
 
     #[test]
+    fn a_layer_that_leaps_on_and_on_leaves_room_for_others() {
+        let mut gaps = Gaps::new(8);
+        for leap in 0..1_000 {
+            gaps.note(LAYER, leap * 512..leap * 512 + 511, Stamp(leap));
+        }
+        assert_eq!(gaps.len(), 511);
+        let other = LayerId { index: 4, ..LAYER };
+        gaps.note(other, 5..7, Stamp(1_000));
+        let mut asked = Vec::new();
+        while let Some(missing) = gaps.pop(Stamp(u64::MAX)) {
+            asked.extend((missing.layer == other).then_some(missing.extended));
+        }
+        assert_eq!(asked, [5, 6]);
+        gaps.note(LAYER, 0..512, Stamp(0));
+        assert_eq!(gaps.len(), 512, "what is settled counts no more");
+    }
+
+    #[test]
     fn the_queues_never_grow_past_their_limit() {
-        let mut gaps = Gaps::new();
-        for round in 0..100 {
-            gaps.note(LAYER, round * 512..(round + 1) * 512, Stamp(0));
+        let mut gaps = Gaps::new(100);
+        for index in 0..100 {
+            gaps.note(LayerId { index, ..LAYER }, 0..limits::NACK_GAP_MAX, Stamp(0));
         }
         let mut popped = 0;
         while gaps.pop(Stamp(u64::MAX)).is_some() {

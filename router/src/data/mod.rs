@@ -158,7 +158,7 @@ impl Router {
             routes: Lists::new(config.layers, config.routes),
             switches: Switches::new(config.layers, config.routes / limits::ROUTES_PER_SWITCH + 1),
             history: History::new(config.history_packets),
-            gaps: Gaps::new(),
+            gaps: Gaps::new(config.layers),
             timers: Timers::new(config.links, config.layers),
             overload: Overload::default(),
             tally: Tally::default(),
