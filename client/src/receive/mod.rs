@@ -157,13 +157,12 @@ impl LayerReceiver {
         true
     }
 
-    /// Decrypts under the likeliest rollover counter; before the first packet, a neighbour may be right.
+    /// Decrypts under the likeliest rollover counter. What the MMR told may have been overtaken by a wrap, and so many
+    /// packets may not have come that the guess is wrong: a neighbour may be right.
     fn unprotect(&mut self, packet: &[u8]) -> Option<(u64, Vec<u8>)> {
         let seq = Packet::parse(packet).ok()?.seq();
         let guess = self.rollover.guess(seq);
-        let neighbours = [guess.wrapping_add(1), guess.wrapping_sub(1)];
-        let others = if self.next.is_none() { &neighbours[..] } else { &[] };
-        for roc in [&[guess][..], others].concat() {
+        for roc in [guess, guess.wrapping_add(1), guess.wrapping_sub(1)] {
             let mut plain = packet.to_vec();
             if let Ok(len) = self.keys.unprotect_rtp(roc, &mut plain) {
                 plain.truncate(len);

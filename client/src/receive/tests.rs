@@ -37,6 +37,20 @@ fn layer(ssrc: u32) -> LayerInfo {
     LayerInfo { ssrc, codec, payload_type: 96, max_bitrate: Bitrate(1_000_000), key, roc: 0 }
 }
 
+#[test]
+fn a_layer_is_understood_again_after_an_outage_of_half_a_cycle_and_more() {
+    let mut world = World::new(1, 0.0, 7);
+    for outage in [0, 40_000, 60_000] {
+        let frame = |data| Frame { timestamp: 0, keyframe: true, data: Bytes::from_static(data) };
+        for _ in 0..outage {
+            world.sender.send(world.now, 0, &frame(b"lost")).unwrap();
+        }
+        let arrival = Arrival { now: world.now, ntp: 0, dscp: None };
+        let train = world.sender.send(world.now, 0, &frame(b"heard")).unwrap();
+        assert!(world.receiver.receive(&arrival, &train.bytes), "after {outage}");
+    }
+}
+
 impl World {
     fn new(seed: u64, loss: f64, ssrc: u32) -> Self {
         let info = layer(ssrc);
