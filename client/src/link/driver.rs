@@ -125,12 +125,10 @@ impl Driver {
         layers.chain([self.check_at, self.report_at]).min().unwrap_or(self.check_at)
     }
 
-    /// A path was just bound. When several addresses were tried, the MMR may have heard another one last: a further
-    /// check over this one settles it, so `check_at` is now.
+    /// A path was just bound. The MMR may hear a check from another address later that was given up for this one: a
+    /// further check over this one settles it.
     fn settle(&mut self, now: Instant) {
-        let alone = self.attempts.len() <= 1 && self.rebound == 0;
-        self.check_at = if alone { now + limits::CONSENT_INTERVAL } else { now };
-        (self.consented_at, self.heard_at) = (now, now);
+        (self.check_at, self.consented_at, self.heard_at) = (now, now, now);
         if let Path::Stream(stream) = &mut self.path {
             stream.sniff();
         }

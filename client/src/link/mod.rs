@@ -8,6 +8,8 @@ mod probe;
 mod rtcp;
 mod sniff;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 pub use dscp::DscpSet;
