@@ -246,6 +246,20 @@ fn a_busy_port_is_told_with_a_way_to_find_its_holder() {
 }
 
 #[test]
+fn every_transports_busy_port_is_told_in_whole_sentences() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let host = Host::new("");
+    let text = std::fs::read_to_string(&host.config).unwrap();
+    let text = text.replace("tls_port = 0", &format!("tls_port = {port}"));
+    std::fs::write(&host.config, text).unwrap();
+    let (code, text) = said(&mmr(&["run", "--config", host.config.to_str().unwrap()]));
+    assert_eq!(code, Some(1), "{text}");
+    let text = text.lines().last().unwrap().replace(&port.to_string(), "PORT");
+    expect!["mmr: TCP 127.0.0.1:PORT can't be listened on: Address already in use (os error 98). Another process holds the port, perhaps another mmr or a web server: find it with `ss -ltnp 'sport = :PORT'`, then stop it or choose another port."].assert_eq(&text);
+}
+
+#[test]
 fn a_file_where_the_admin_socket_should_be_is_left_alone() {
     let host = Host::new("");
     std::fs::write(host.socket(), "precious").unwrap();

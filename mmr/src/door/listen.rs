@@ -10,7 +10,7 @@ use wire::mark::Marks;
 
 /// An address that can't be listened on: which, why, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on TCP {address}: {cause}; {remedy}")]
+#[error("cannot listen on TCP {address}: {cause}. {remedy}")]
 pub struct BindError {
     /// Which.
     pub address: SocketAddr,
@@ -49,23 +49,23 @@ fn remedy(address: SocketAddr, cause: &io::Error) -> String {
     let port = address.port();
     match cause.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "another process holds the port, perhaps another mmr or a web server: find it with \
-             `ss -ltnp 'sport = :{port}'`, then stop it or choose another port"
+            "Another process holds the port, perhaps another mmr or a web server: find it with \
+             `ss -ltnp 'sport = :{port}'`, then stop it or choose another port."
         ),
         io::ErrorKind::PermissionDenied => format!(
-            "ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities, else \
+            "Ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities, else \
              `setcap cap_net_bind_service=+ep` on the binary) or \
-             `sysctl net.ipv4.ip_unprivileged_port_start={port}`; or choose another port"
+             `sysctl net.ipv4.ip_unprivileged_port_start={port}`; or choose another port."
         ),
         io::ErrorKind::AddrNotAvailable => {
-            "the address is on no interface of this host: see `ip address`, or listen on 0.0.0.0 \
-             or [::]"
+            "The address is on no interface of this host: see `ip address`, or listen on 0.0.0.0 \
+             or [::]."
                 .to_owned()
         }
         _ if cause.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
-            "this host has IPv6 switched off: leave the address out".to_owned()
+            "This host has IPv6 switched off: leave the address out.".to_owned()
         }
-        _ => "check the address in the configuration".to_owned(),
+        _ => "Check the address in the configuration.".to_owned(),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         check(
             libc::EACCES,
             expect![
-                "ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities, else `setcap cap_net_bind_service=+ep` on the binary) or `sysctl net.ipv4.ip_unprivileged_port_start=443`; or choose another port"
+                "Ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities, else `setcap cap_net_bind_service=+ep` on the binary) or `sysctl net.ipv4.ip_unprivileged_port_start=443`; or choose another port."
             ],
         );
     }
@@ -94,7 +94,7 @@ mod tests {
     fn a_missing_ip_version_is_named() {
         check(
             libc::EAFNOSUPPORT,
-            expect!["this host has IPv6 switched off: leave the address out"],
+            expect!["This host has IPv6 switched off: leave the address out."],
         );
     }
 }
