@@ -19,6 +19,7 @@ mod files;
 mod metrics;
 pub mod network;
 pub mod packet;
+mod peer;
 pub mod report;
 mod startup;
 pub mod stats;

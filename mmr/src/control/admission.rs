@@ -1,7 +1,8 @@
 //! How many control channels there may be: in total, and from one address.
 
+use crate::peer::network;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts channels from their accepted connection on.
@@ -70,14 +71,6 @@ impl Drop for Admitted {
                 counts.per_address.remove(&self.address);
             }
         }
-    }
-}
-
-/// One host of IPv6 has a /64 to choose addresses from (RFC 6177): it counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

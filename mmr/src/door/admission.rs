@@ -2,9 +2,10 @@
 //! latter per source.
 
 use super::limits::DoorLimits;
+use crate::peer::network;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 /// Counts connections against their caps.
@@ -13,20 +14,15 @@ pub(super) struct Admission {
     limits: DoorLimits,
     open: usize,
     half_open: usize,
-    by_source: HashMap<Source, usize>,
+    by_source: HashMap<IpAddr, usize>,
 }
-
-/// Whom half-open connections are counted against: an IPv4 address, or an IPv6 /64, as a host has
-/// all of its /64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Source(IpAddr);
 
 /// One connection's share of the caps, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Rc<RefCell<Admission>>,
     /// Set while the connection has proved nothing.
-    probation: Option<Source>,
+    probation: Option<IpAddr>,
 }
 
 impl Admission {
@@ -38,7 +34,7 @@ impl Admission {
 
     /// A place on probation for a connection from `address`; `None` when a cap is reached.
     pub(super) fn admit(admission: &Rc<RefCell<Self>>, address: IpAddr) -> Option<Place> {
-        let source = Source::of(address);
+        let source = network(address);
         let mut counts = admission.borrow_mut();
         let counts = &mut *counts;
         if counts.open >= counts.limits.connections || counts.half_open >= counts.limits.half_open {
@@ -54,24 +50,12 @@ impl Admission {
         Some(Place { admission: Rc::clone(admission), probation: Some(source) })
     }
 
-    fn end_probation(&mut self, source: Source) {
+    fn end_probation(&mut self, source: IpAddr) {
         self.half_open -= 1;
         let of_source = self.by_source.get_mut(&source).expect("counted since it was admitted");
         *of_source -= 1;
         if *of_source == 0 {
             self.by_source.remove(&source);
-        }
-    }
-}
-
-impl Source {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(IpAddr::V4(v4)),
-            IpAddr::V6(v6) => {
-                let network = v6.to_bits() & (u128::MAX << 64);
-                Self(IpAddr::V6(Ipv6Addr::from_bits(network)))
-            }
         }
     }
 }
