@@ -1,10 +1,9 @@
-//! A certificate chain with its key: from PEM files, or self-signed for `mmr dev`.
+//! A certificate chain with its key, from PEM files.
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ResolvesServerCert;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,14 +60,6 @@ pub enum IdentityError {
         /// What to do.
         remedy: &'static str,
     },
-    /// A name a self-signed certificate can't carry.
-    #[error("cannot make a certificate for {names}: {cause}; give DNS names or IP addresses")]
-    BadName {
-        /// All names asked for.
-        names: String,
-        /// Why.
-        cause: rcgen::Error,
-    },
 }
 
 impl Identity {
@@ -87,40 +78,9 @@ impl Identity {
             })
     }
 
-    /// Makes a key and a self-signed certificate for `localhost`, `127.0.0.1`, `::1` and `names`
-    /// (DNS names or IP addresses); answers the certificate as PEM too, for clients to trust.
-    pub fn self_signed(names: &[String]) -> Result<(Self, String), IdentityError> {
-        let all = with_loopback(names);
-        let bad = |cause| IdentityError::BadName { names: all.join(", "), cause };
-        let made = rcgen::generate_simple_self_signed(all.clone()).map_err(bad)?;
-        let pem = made.cert.pem();
-        let private = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let key =
-            CertifiedKey::from_der(vec![made.cert.der().clone()], private, &super::provider())
-                .expect("rcgen's key fits the certificate it signed");
-        Ok((Self { key: Arc::new(key) }, pem))
-    }
-
-    /// The leaf certificate, DER.
-    pub fn certificate(&self) -> &[u8] {
-        &self.key.cert[0]
-    }
-
     pub(super) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.key)))
     }
-}
-
-fn with_loopback(names: &[String]) -> Vec<String> {
-    let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-    for name in names {
-        // The unspecified addresses are where we listen, never where a client connects to.
-        let unspecified = name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-        if !unspecified && !all.contains(name) {
-            all.push(name.clone());
-        }
-    }
-    all
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {

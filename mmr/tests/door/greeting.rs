@@ -1,10 +1,9 @@
 //! Port 443: who gets media, who gets control, and who gets nothing.
 
-use crate::rig::{Client, Plan, Rig, client_config, until};
+use crate::rig::{Client, Plan, Rig, client_config, identity, until};
 use mmr::network::BackendChoice::{self, Poll, Uring};
-use mmr::tls::{Identity, Prefixed, TlsConfigs};
+use mmr::tls::{Prefixed, TlsConfigs};
 use rstest::rstest;
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -40,8 +39,7 @@ fn control_gets_the_socket_and_every_byte(
     #[case] alpn: &[&str],
 ) {
     let Some(rig) = Plan::new(backend).open() else { return };
-    let (identity, _) = Identity::self_signed(&[]).unwrap();
-    let ca = CertificateDer::from(identity.certificate().to_vec());
+    let (identity, ca) = identity();
     let client = knock(&rig, client_config(&ca, alpn));
     let passed = rig.control_stream();
     until("the door let go of it", || rig.open_connections() == 0);

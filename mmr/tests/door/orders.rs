@@ -1,13 +1,12 @@
 //! Control's orders: close, new certificates, stop.
 
-use crate::rig::{Client, Plan, client_config, connection_of, rtp, until};
+use crate::rig::{Client, Plan, client_config, connection_of, identity, rtp, until};
 use mmr::exchange::DoorOrder;
 use mmr::network::BackendChoice::{self, Poll, Uring};
-use mmr::tls::{Identity, TlsConfigs};
+use mmr::tls::TlsConfigs;
 use router::ConnectionId;
 use rstest::rstest;
 use rustls::ClientConnection;
-use rustls::pki_types::CertificateDer;
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -49,9 +48,8 @@ fn new_certificates_serve_new_connections(#[values(Uring, Poll)] backend: Backen
     let mut old = rig.connect(Transport::Tls);
     old.check(Kind::Audio);
 
-    let (identity, _) = Identity::self_signed(&[]).unwrap();
+    let (identity, renewed) = identity();
     rig.order(DoorOrder::Certificates(TlsConfigs::new(&identity).media));
-    let renewed = CertificateDer::from(identity.certificate().to_vec());
     until("the new certificate is shown", || {
         let config = Arc::new(client_config(&renewed, &["mmr-media/1"]));
         let address = rig.address(Transport::Tls, false);

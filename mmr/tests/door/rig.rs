@@ -28,6 +28,17 @@ pub const PASSWORD: &str = "a password of twenty-two";
 /// Nothing in these tests takes this long unless it failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A certificate of its own for localhost, and what a client trusts it by.
+pub fn identity() -> (Identity, CertificateDer<'static>) {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [chain, key] = ["chain.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&chain, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (Identity::from_files(&chain, &key).unwrap(), made.cert.der().clone())
+}
+
 /// What a worker heard that was not an authentic check.
 #[derive(Debug)]
 pub enum Heard {
@@ -75,7 +86,7 @@ impl Plan {
     /// The same without workers.
     pub fn open_bare(self) -> Option<Rig> {
         let exchange = Arc::new(Exchange::new(self.workers, Instant::now()).unwrap());
-        let (identity, _) = Identity::self_signed(&[]).unwrap();
+        let (identity, ca) = identity();
         let loopback = ["127.0.0.1:0", "[::1]:0"].map(|address| address.parse().unwrap());
         let config = DoorConfig {
             tcp: loopback.into(),
@@ -92,7 +103,6 @@ impl Plan {
             }
             started => started.unwrap(),
         };
-        let ca = CertificateDer::from(identity.certificate().to_vec());
         Some(Rig::bare(exchange, handle, ca))
     }
 }

@@ -1,10 +1,10 @@
 //! Opening the doors where that is not possible as asked.
 
-use crate::rig::Plan;
+use crate::rig::{Plan, identity};
 use mmr::door::{DoorConfig, DoorError, DoorLimits};
 use mmr::exchange::Exchange;
 use mmr::network::BackendChoice;
-use mmr::tls::{Identity, TlsConfigs};
+use mmr::tls::TlsConfigs;
 use seccompiler::{SeccompAction, SeccompFilter};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use wire::mark::Marks;
 use wire::{Kind, Transport};
 
 fn start(tcp: SocketAddr) -> Result<mmr::door::DoorHandle, DoorError> {
-    let (identity, _) = Identity::self_signed(&[]).unwrap();
+    let (identity, _) = identity();
     let config = DoorConfig {
         tcp: vec![tcp],
         tls: Vec::new(),
@@ -75,7 +75,7 @@ fn auto_serves_on_plain_tokio_where_io_uring_is_forbidden_and_says_why() {
 #[test]
 fn uring_is_an_error_where_it_is_forbidden() {
     let error = without_io_uring(|| {
-        let (identity, _) = Identity::self_signed(&[]).unwrap();
+        let (identity, _) = identity();
         let config = DoorConfig {
             tcp: vec!["127.0.0.1:0".parse().unwrap()],
             tls: Vec::new(),

@@ -70,22 +70,3 @@ fn says_when_the_key_is_of_another_certificate() {
             the key in DIR/key.pem does not serve the certificate in DIR/chain.pem: keys may not be consistent: KeyMismatch; name the key the certificate was issued for, and the leaf certificate first"#]],
     );
 }
-
-#[test]
-fn self_signed_covers_loopback_and_the_names_given_once() {
-    let names = ["mmr.example.org", "localhost", "0.0.0.0", "192.0.2.7"].map(str::to_owned);
-    assert_eq!(
-        with_loopback(&names),
-        ["localhost", "127.0.0.1", "::1", "mmr.example.org", "192.0.2.7"]
-    );
-    let (identity, pem) = Identity::self_signed(&names).unwrap();
-    let read_back = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-    assert_eq!(read_back.as_ref(), identity.certificate());
-}
-
-#[test]
-fn self_signed_refuses_what_is_no_name() {
-    let error = Identity::self_signed(&["ö".to_owned()]).unwrap_err();
-    expect!["cannot make a certificate for localhost, 127.0.0.1, ::1, ö: Invalid IA5String: 'ö'; give DNS names or IP addresses"]
-        .assert_eq(&error.to_string());
-}
