@@ -14,6 +14,7 @@ use super::tokens::Tokens;
 use crate::admin::Admin;
 use crate::dev::unix_now_s;
 use crate::exchange::{ControlEvent, ControlStream, DoorOrder, Exchange};
+use crate::network::borrow::readable;
 use crate::tls::TlsConfigs;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -23,8 +24,6 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -125,12 +124,7 @@ impl Control {
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let exchange = Arc::clone(&self.exchange);
-        #[allow(
-            deprecated,
-            reason = "unsound only for descriptors closed too early; the borrow forbids that"
-        )]
-        let bell = AsyncFd::with_interest(exchange.control.fd(), Interest::READABLE)
-            .expect("an eventfd can be polled");
+        let bell = readable(exchange.control.fd()).expect("an eventfd can be polled");
         let mut heard = self.heard.take().expect("taken once, here");
         let mut reports = interval(REPORT_INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);

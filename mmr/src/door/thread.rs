@@ -9,6 +9,7 @@ use super::socket::{Listener, Socket};
 use super::{DoorConfig, DoorError, plain, uring};
 use crate::exchange::{DoorOrder, Exchange};
 use crate::network::BackendChoice;
+use crate::network::borrow::readable;
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, TcpListener};
@@ -17,7 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use wire::Transport;
 
@@ -80,7 +80,7 @@ async fn open<L: Listener>(
             for (transport, listener) in listeners {
                 tokio::task::spawn_local(accept_all(Rc::clone(&hall), listener, transport));
             }
-            watch(hall.exchange.door.waker.fd())
+            readable(hall.exchange.door.waker.fd())
         }
         Err(error) => Err(error),
     };
@@ -94,14 +94,6 @@ async fn open<L: Listener>(
         }
     }
     close(&hall, opened).await;
-}
-
-#[allow(
-    deprecated,
-    reason = "its successor is unsafe for types that lie about their descriptor; BorrowedFd can't"
-)]
-fn watch(event: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
-    AsyncFd::with_interest(event, Interest::READABLE)
 }
 
 fn prepare<L: Listener>(opened: &[Opened]) -> io::Result<Vec<(Transport, L)>> {
