@@ -26,8 +26,9 @@
 static void *(*map_lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
 static long (*load_bytes)(const void *skb, __u32 offset, void *to, __u32 len) = (void *)BPF_FUNC_skb_load_bytes;
 
-// What the test compares with the source's own hash.
+// What a test compares with the source's own hash, and what it needs to know before it builds another.
 SEC("source.sha256") const char source_sha256[] = SOURCE_SHA256;
+SEC("built.by") const char compiler[] = COMPILER;
 
 struct tally {
     __u64 packets;

@@ -193,7 +193,9 @@ fn wait_until(at: Instant) {
 impl Sending {
     fn new(flow: Flow) -> Self {
         let frame = vec![0; flow.packet_bytes * usize::from(flow.frame_packets)];
-        Self { flow, seq: 0, timestamp: 0, frame }
+        // docs/protocol.md: the label tells where the numbers start.
+        let seq = u16::try_from(flow.ssrc & 0x7fff).unwrap_or_default();
+        Self { flow, seq, timestamp: 0, frame }
     }
 
     fn send(&mut self, intended: Duration, period: Duration) -> io::Result<()> {
