@@ -1,10 +1,13 @@
 //! Contenders as processes of their own: this program again, told what to do on its standard input. A child ends when
 //! its standard input does, and so never outlives the bench.
 
+use crate::allocations;
 use crate::error::BenchError;
 use crate::floor::{self, Floor, Table};
+use crate::meter;
 use mmr::stats::Stats;
 use mmr::{Config, Daemon};
+use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -16,6 +19,17 @@ pub(crate) const ROUTER: &str = "child-router";
 pub(crate) const FLOOR: &str = "child-floor";
 /// The same in trains.
 pub(crate) const FLOOR_GSO: &str = "child-floor-gso";
+/// How the names of a router's workers' threads begin.
+pub(crate) const WORKER: &str = "mmr-worker";
+
+/// What a router answers to each line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// As `mmr stats` tells them; workers' are at most a second old.
+    pub(crate) stats: Stats,
+    /// Of all workers, up to now.
+    pub(crate) worker_allocations: u64,
+}
 
 /// A child and the lines between us.
 pub(crate) struct Process {
@@ -108,13 +122,14 @@ pub(crate) fn run_router(config: &Path) -> Result<(), BenchError> {
     say(daemon.addresses())?;
     for _ in io::stdin().lines() {
         let stats: Stats = runtime.block_on(daemon.stats()).map_err(|cause| broken(&cause))?;
-        say(&stats)?;
+        let workers = meter::threads(std::process::id(), WORKER).map_err(failed)?;
+        say(&Answer { stats, worker_allocations: allocations::of(&workers) })?;
     }
     runtime.block_on(daemon.stop());
     Ok(())
 }
 
-fn say(value: &impl serde::Serialize) -> Result<(), BenchError> {
+fn say(value: &impl Serialize) -> Result<(), BenchError> {
     let line = serde_json::to_string(value).map_err(|cause| BenchError::part("child", cause))?;
     println!("{line}");
     io::stdout().flush().map_err(failed)

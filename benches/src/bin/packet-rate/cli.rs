@@ -3,6 +3,7 @@
 use crate::child;
 use crate::error::BenchError;
 use crate::floor::Floor;
+use crate::interrupt;
 use crate::rig::Device;
 use crate::run::{self, Effort, Plan};
 use crate::scene::Contender;
@@ -23,10 +24,10 @@ const FILES: u64 = 200_000;
 #[derive(clap::Parser, Debug)]
 #[command(name = "packet-rate", version, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
-    /// Shapes to run; all but the last two when none is given. --list tells them.
+    /// A shape to run, may be given again; all when none is given. --list tells them.
     #[arg(long = "shape", value_name = "NAME")]
     shapes: Vec<String>,
-    /// Contenders to run; all when none is given.
+    /// A contender to run, may be given again; all when none is given. Ratios to the floor need the floor.
     #[arg(long = "contender", value_name = "NAME")]
     contenders: Vec<Contender>,
     /// How often every contender has its turn.
@@ -60,7 +61,8 @@ Examples:
   sudo packet-rate --shape audio-50 --rounds 9         one shape, more rounds
   packet-rate --loopback --shape video-50              without root
 
-Exit code 0: everything was measured. 1: something failed, or the load was the limit.";
+Ctrl-C ends a run early: what was measured is told. Exit code 0: everything was measured. 1: something failed, was
+interrupted, or the load was the limit of a figure, which is then left out.";
 
 /// What this program runs itself as.
 #[derive(clap::Subcommand, Debug)]
@@ -84,7 +86,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), BenchError> {
         Some(Child::Router { config }) => return child::run_router(config),
         Some(Child::Floor) => return child::run_floor(Floor::Plain),
         Some(Child::FloorGso) => return child::run_floor(Floor::Gso),
-        None => {}
+        None => interrupt::listen(),
     }
     if arguments.list {
         for shape in shape::all() {
@@ -98,7 +100,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), BenchError> {
     if arguments.quick {
         table::assert_delivered(&plan, &results)?;
     }
-    Ok(())
+    match results.refusals.len() {
+        _ if interrupt::is_asked() => Err(BenchError::Interrupted),
+        0 => Ok(()),
+        count => Err(BenchError::Incomplete(count)),
+    }
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, BenchError> {

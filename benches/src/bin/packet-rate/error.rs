@@ -26,9 +26,15 @@ pub(crate) enum BenchError {
         /// Why.
         cause: String,
     },
+    /// By a signal.
+    #[error("interrupted")]
+    Interrupted,
     /// The figures would be the load's, not the router's.
     #[error("the load was the limit: {0}")]
     LoadWasTheLimit(String),
+    /// Some figures are missing; why, the tables say.
+    #[error("{0} turns gave no figures: see above")]
+    Incomplete(usize),
 }
 
 impl BenchError {

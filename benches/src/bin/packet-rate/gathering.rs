@@ -1,6 +1,7 @@
 //! Everybody who takes part: joined over real control channels and kept there, or, for a floor, just their sockets.
 
 use crate::error::BenchError;
+use crate::interrupt;
 use crate::member::{Link, Member};
 use crate::rig::Rig;
 use crate::scene::Sockets;
@@ -158,6 +159,9 @@ where
 }
 
 async fn enter(desk: Arc<Desk>, part: Part, token: String) -> Result<Joined, BenchError> {
+    if interrupt::is_asked() {
+        return Err(BenchError::Interrupted);
+    }
     let mut member = Member::join(desk.router, &desk.ca_pem, token).await?;
     let mut labels = Vec::new();
     let receives = match part {

@@ -1,6 +1,7 @@
 //! The publishers: an open loop that sends every frame at its time, whatever comes of the ones before.
 
 use crate::error::BenchError;
+use crate::interrupt;
 use crate::meter;
 use crate::stamp::{self, Label};
 use hdrhistogram::Histogram;
@@ -148,7 +149,8 @@ impl Load {
             .collect();
         let mut due = schedule(&periods);
         while let Some(Reverse((at, index))) = due.pop() {
-            if at >= duration || self.progress.stop.load(Ordering::Relaxed) {
+            if at >= duration || self.progress.stop.load(Ordering::Relaxed) || interrupt::is_asked()
+            {
                 break;
             }
             wait_until(begin + at);

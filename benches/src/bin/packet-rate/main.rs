@@ -6,11 +6,13 @@
 //!              └──▶ measure: one stretch of load ─▶ results ─▶ table, JSON, HTML
 //! ```
 
+mod allocations;
 mod child;
 mod cli;
 mod error;
 mod floor;
 mod gathering;
+mod interrupt;
 mod load;
 mod measure;
 mod member;
@@ -26,6 +28,9 @@ mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 fn main() -> ExitCode {
     match cli::run(cli::Arguments::parse()) {

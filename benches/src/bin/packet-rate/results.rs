@@ -36,10 +36,20 @@ pub(crate) struct Ratio {
     pub(crate) max: f64,
 }
 
+/// A figure there is none of: something failed, or it would have been the load's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Refusal {
+    pub(crate) shape: &'static str,
+    pub(crate) contender: &'static str,
+    pub(crate) round: usize,
+    pub(crate) why: String,
+}
+
 /// All of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Results {
     pub(crate) samples: Vec<Sample>,
+    pub(crate) refusals: Vec<Refusal>,
 }
 
 impl Results {
@@ -55,17 +65,17 @@ impl Results {
         self.samples.push(Sample { shape, contender, metric: metric.to_owned(), round, value });
     }
 
-    /// A figure's rounds, in order.
-    pub(crate) fn rounds(&self, shape: &str, contender: &str, metric: &str) -> Vec<f64> {
+    /// A figure's rounds: number and value, in order. One that was refused is missing.
+    fn rounds(&self, shape: &str, contender: &str, metric: &str) -> Vec<(usize, f64)> {
         let is_it = |sample: &&Sample| {
             sample.shape == shape && sample.contender == contender && sample.metric == metric
         };
-        self.samples.iter().filter(is_it).map(|sample| sample.value).collect()
+        self.samples.iter().filter(is_it).map(|sample| (sample.round, sample.value)).collect()
     }
 
     /// What a figure came to; `None` when it was not measured.
     pub(crate) fn spread(&self, shape: &str, contender: &str, metric: &str) -> Option<Spread> {
-        spread(self.rounds(shape, contender, metric))
+        spread(self.rounds(shape, contender, metric).into_iter().map(|(_, value)| value).collect())
     }
 
     /// One figure against another of the same round, whatever their shapes.
@@ -77,7 +87,11 @@ impl Results {
     ) -> Option<Spread> {
         let of = self.rounds(shape, contender, metric);
         let base = self.rounds(to_shape, to, metric);
-        spread(of.iter().zip(&base).filter(|(_, base)| **base > 0.0).map(|(a, b)| a / b).collect())
+        let against = |(round, value): (usize, f64)| {
+            let (_, base) = base.iter().find(|(of, base)| *of == round && *base > 0.0)?;
+            Some(value / base)
+        };
+        spread(of.into_iter().filter_map(against).collect())
     }
 
     /// Every figure against every other contender's of the same shape.
@@ -137,6 +151,15 @@ mod tests {
         let both = results.ratios();
         assert_eq!(both.len(), 2);
         assert!(both.iter().any(|ratio| ratio.to == "uring" && (ratio.median - 2.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn a_round_that_was_refused_is_left_out_of_ratios() {
+        let mut results = results(&[("uring", 50.0), ("floor", 100.0), ("uring", 100.0)]);
+        results.note("shape", "uring", 2, "cost_ns", 300.0);
+        results.note("shape", "floor", 2, "cost_ns", 600.0);
+        let ratio = results.ratio(("shape", "uring"), ("shape", "floor"), "cost_ns");
+        assert_eq!(ratio, Some(Spread { min: 0.5, median: 0.5, max: 0.5 }));
     }
 
     #[test]

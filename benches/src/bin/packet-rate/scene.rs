@@ -1,5 +1,6 @@
 //! A contender in its place: running, with everybody who sends and receives joined to it.
 
+pub(crate) use crate::child::Answer;
 use crate::child::{self, Process};
 use crate::error::BenchError;
 use crate::floor::Table;
@@ -11,7 +12,6 @@ use crate::rig::{LOAD_CPU, ROUTER_CPU, Rig};
 use crate::shape::Shape;
 use crate::sink::Sink;
 use mmr::dev::Dev;
-use mmr::stats::Stats;
 use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -147,7 +147,7 @@ impl Scene {
     pub(crate) fn thread_time(&self) -> Result<Duration, BenchError> {
         let pid = self.process.pid();
         let threads = match self.contender.is_router() {
-            true => meter::threads(pid, "mmr-worker").map_err(gone)?,
+            true => meter::threads(pid, child::WORKER).map_err(gone)?,
             false => vec![pid],
         };
         threads.into_iter().map(|tid| meter::thread_time(pid, tid).map_err(gone)).sum()
@@ -163,11 +163,16 @@ impl Scene {
         [(); 2].map(|()| times.next().unwrap_or(0))
     }
 
+    /// Whether it is ours.
+    pub(crate) fn is_router(&self) -> bool {
+        self.contender.is_router()
+    }
+
     /// A router's own counts; `None` of a floor, which counts nothing.
     ///
     /// # Errors
     /// It has ended.
-    pub(crate) fn stats(&mut self) -> Result<Option<Stats>, BenchError> {
+    pub(crate) fn ask(&mut self) -> Result<Option<Answer>, BenchError> {
         if !self.contender.is_router() {
             return Ok(None);
         }

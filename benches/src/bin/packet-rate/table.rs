@@ -64,7 +64,7 @@ fn metrics(shape: &Shape, results: &Results) -> Vec<(String, Vec<&'static str>)>
 /// Somebody delivered less than half.
 pub(crate) fn assert_delivered(plan: &Plan, results: &Results) -> Result<(), BenchError> {
     for shape in &plan.shapes {
-        for contender in &plan.contenders {
+        for contender in plan.contenders(shape) {
             let loss = results.spread(shape.name, contender.name(), "loss");
             if loss.is_none_or(|loss| loss.max > 0.5) {
                 let who = format!("{} at {}", contender.name(), shape.name);

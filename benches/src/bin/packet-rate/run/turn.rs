@@ -1,0 +1,201 @@
+//! One contender's turn at one shape: it starts, everybody joins, and it is looked at.
+
+use super::Effort;
+use super::notes::Notes;
+use crate::error::BenchError;
+use crate::interrupt;
+use crate::measure::{Meters, Stretch, lost, measure};
+use crate::rig::Rig;
+use crate::scene::{Answer, Contender, Scene, kind_name};
+use crate::shape::{Look, Shape};
+use std::time::Duration;
+
+/// Lost: less than this is the machine's hiccup, and still called loss-free.
+const LOSS_FREE: f64 = 1e-4;
+/// Factor between the first rates tried, and how often the interval found is then halved: 3 % are left.
+const SEARCH_STEP: f64 = 1.6;
+const SEARCH_HALVINGS: u32 = 4;
+/// Part of the floor's loss-free rate that is asked for when it is too much.
+const OVERLOAD: f64 = 1.5;
+/// Workers tell their counts once a second.
+const STATS_AGE_MAX: Duration = Duration::from_millis(1_100);
+
+/// One contender's turn at one shape.
+pub(super) struct Turn<'r> {
+    pub(super) rig: &'r Rig,
+    pub(super) meters: &'r Meters,
+    pub(super) shape: &'r Shape,
+    pub(super) effort: &'r Effort,
+}
+
+impl Turn<'_> {
+    /// Whatever fails, figures noted before stay. `floor_rate`: the plain floor's highest loss-free rate, once known.
+    ///
+    /// # Errors
+    /// A part failed, the load was the limit, or the run was interrupted.
+    pub(super) fn take(
+        &self,
+        contender: Contender,
+        floor_rate: &mut Option<f64>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), BenchError> {
+        let mut scene = Scene::new(self.rig, contender, self.shape)?;
+        // The first packets find cold caches and unresolved neighbours.
+        self.stretch(&mut scene, 1.0, Duration::from_millis(200))?;
+        for look in self.shape.looks {
+            match look {
+                Look::Cost => self.cost(&mut scene, notes)?,
+                Look::Limits => self.limits(&mut scene, contender, floor_rate, notes)?,
+                Look::Overload => self.overload(&mut scene, contender, floor_rate, notes)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn stretch(
+        &self,
+        scene: &mut Scene,
+        rate: f64,
+        duration: Duration,
+    ) -> Result<Stretch, BenchError> {
+        let stretch = measure(self.rig, self.meters, scene, self.shape, rate, duration)?;
+        if interrupt::is_asked() { Err(BenchError::Interrupted) } else { Ok(stretch) }
+    }
+
+    fn cost(&self, scene: &mut Scene, notes: &mut Notes<'_>) -> Result<(), BenchError> {
+        let allocated = scene.ask()?.map(|answer| answer.worker_allocations);
+        let stretch = self.stretch(scene, 1.0, self.effort.stretch)?;
+        refuse_if_limited(&stretch, 1.0)?;
+        notes.note("thread_ns", stretch.per_datagram_ns(stretch.thread));
+        notes.note("core_ns", stretch.per_datagram_ns(stretch.core));
+        notes.note("loss", stretch.loss());
+        notes.note("load_busy", stretch.load_busy);
+        notes.note_stages(&stretch);
+        notes.note_drops(&stretch);
+        if let (Some(before), Some(answer)) = (allocated, self.ask_settled(scene)?) {
+            #[allow(clippy::cast_precision_loss, reason = "a count near zero")]
+            notes.note("allocations", (answer.worker_allocations - before) as f64);
+            notes.note_router(&answer);
+        }
+        let participants = f64::from(self.shape.participants());
+        if self.shape.meetings > 1 {
+            let core = stretch.core.as_secs_f64() / self.effort.stretch.as_secs_f64();
+            notes.note("core_us_per_participant_s", core * 1e6 / participants);
+            #[allow(clippy::cast_precision_loss, reason = "bytes below 2^52")]
+            notes
+                .note("memory_per_participant_kib", scene.memory() as f64 / 1_024.0 / participants);
+        }
+        Ok(())
+    }
+
+    fn limits(
+        &self,
+        scene: &mut Scene,
+        contender: Contender,
+        floor_rate: &mut Option<f64>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), BenchError> {
+        let (rate, limited) = self.search(scene)?;
+        notes.note("loss_free_dps", rate * self.datagrams_per_s(scene));
+        notes.note("loss_free_is_the_loads", if limited { 1.0 } else { 0.0 });
+        if contender == Contender::Floor {
+            *floor_rate = Some(rate);
+        }
+        self.latency(scene, "half", rate * 0.5, notes)?;
+        self.latency(scene, "most", rate * 0.9, notes)?;
+        let Some(floor_rate) = *floor_rate else { return Ok(()) };
+        self.latency(scene, "half_of_floor", floor_rate * 0.5, notes)
+    }
+
+    fn latency(
+        &self,
+        scene: &mut Scene,
+        at: &str,
+        rate: f64,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), BenchError> {
+        let stretch = self.stretch(scene, rate, self.effort.stretch)?;
+        let mut latency = crate::stamp::histogram();
+        for seen in &stretch.seen {
+            latency.add(&seen.latency).map_err(|cause| BenchError::part("bench", cause))?;
+        }
+        notes.note_latency(at, &latency);
+        notes.note(&format!("core_{at}_ns"), stretch.per_datagram_ns(stretch.core));
+        notes.note(&format!("thread_{at}_ns"), stretch.per_datagram_ns(stretch.thread));
+        notes.note(&format!("loss_{at}"), stretch.loss());
+        Ok(())
+    }
+
+    fn overload(
+        &self,
+        scene: &mut Scene,
+        contender: Contender,
+        floor_rate: &mut Option<f64>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), BenchError> {
+        if contender == Contender::Floor {
+            *floor_rate = Some(self.search(scene)?.0);
+        }
+        let Some(rate) = *floor_rate else {
+            return Err(BenchError::part(
+                "overload",
+                "it is measured against the floor: add --contender floor",
+            ));
+        };
+        let stretch = self.stretch(scene, rate * OVERLOAD, self.effort.stretch * 2)?;
+        refuse_if_limited(&stretch, rate * OVERLOAD)?;
+        for (media, (delivered, expected)) in self.shape.media.iter().zip(&stretch.kinds) {
+            notes.note(&format!("{}_loss", kind_name(media.kind)), lost(*delivered, *expected));
+        }
+        notes.note("core_ns", stretch.per_datagram_ns(stretch.core));
+        notes.note_drops(&stretch);
+        if let Some(answer) = self.ask_settled(scene)? {
+            notes.note_router(&answer);
+        }
+        Ok(())
+    }
+
+    /// A router's counts, once they are up to date.
+    fn ask_settled(&self, scene: &mut Scene) -> Result<Option<Answer>, BenchError> {
+        if scene.is_router() {
+            std::thread::sleep(STATS_AGE_MAX);
+        }
+        scene.ask()
+    }
+
+    /// The highest rate without loss, and whether it was the load that could do no more.
+    fn search(&self, scene: &mut Scene) -> Result<(f64, bool), BenchError> {
+        let (mut good, mut bad) = (0.5, 0.5);
+        let mut limited = false;
+        let mut holds = |rate: f64| {
+            let stretch = self.stretch(scene, rate, self.effort.trial)?;
+            limited = stretch.load_limit.is_some();
+            Ok::<_, BenchError>(stretch.loss() <= LOSS_FREE && !limited)
+        };
+        while holds(bad)? {
+            good = bad;
+            bad *= SEARCH_STEP;
+        }
+        for _ in 0..SEARCH_HALVINGS {
+            let middle = (good * bad).sqrt();
+            if holds(middle)? {
+                good = middle;
+            } else {
+                bad = middle;
+            }
+        }
+        Ok((good, limited))
+    }
+
+    fn datagrams_per_s(&self, scene: &Scene) -> f64 {
+        scene.load.packets_per_s() * f64::from(self.shape.fan_out())
+    }
+}
+
+/// A figure that is the load's is none.
+fn refuse_if_limited(stretch: &Stretch, rate: f64) -> Result<(), BenchError> {
+    match &stretch.load_limit {
+        None => Ok(()),
+        Some(why) => Err(BenchError::LoadWasTheLimit(format!("{why}, at rate {rate:.2}"))),
+    }
+}
