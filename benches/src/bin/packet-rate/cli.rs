@@ -120,12 +120,13 @@ fn plan(arguments: &Arguments) -> Result<Plan, BenchError> {
         true => {
             shapes.iter_mut().for_each(|shape| shape.looks = &[Look::Cost]);
             let short = Duration::from_millis(300);
-            Effort { rounds: 1, stretch: short, trial: short }
+            Effort { rounds: 1, stretch: short, trial: short, strict: false }
         }
         false => Effort {
             rounds: arguments.rounds.max(1),
             stretch: Duration::from_secs_f64(arguments.seconds.clamp(0.1, 600.0)),
             trial: Duration::from_millis(500),
+            strict: !arguments.loopback,
         },
     };
     Ok(Plan { shapes, contenders: contenders.filter(is_chosen).collect(), effort })

@@ -5,15 +5,13 @@ use crate::interrupt;
 use crate::meter;
 use crate::stamp::{self, Label};
 use hdrhistogram::Histogram;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg, sockopt};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::time::{ClockId, clock_gettime};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, IoSlice};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Above this nothing is left for counting.
@@ -66,29 +64,9 @@ impl LoadReport {
     }
 }
 
-/// How much is sent so far; may be read while the load runs.
-#[derive(Clone, Default)]
-pub(crate) struct Progress {
-    packets: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Progress {
-    /// Packets sent since the load was made.
-    pub(crate) fn packets(&self) -> u64 {
-        self.packets.load(Ordering::Relaxed)
-    }
-
-    /// Ends the run.
-    pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
 /// All publishers. Sequence numbers go on from run to run.
 pub(crate) struct Load {
     flows: Vec<Sending>,
-    progress: Progress,
 }
 
 struct Sending {
@@ -113,12 +91,7 @@ impl Load {
             return Err(BenchError::part("load", "a frame is longer than a train or has no room"));
         }
         let flows = flows.into_iter().map(Sending::new).collect();
-        Ok(Self { flows, progress: Progress::default() })
-    }
-
-    /// To watch and to end a run.
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.clone()
+        Ok(Self { flows })
     }
 
     /// Packets all flows send in a second at rate 1.
@@ -129,14 +102,13 @@ impl Load {
             .sum()
     }
 
-    /// Sends at `rate` × the flows' own rates until `duration` is over or the run is ended. Blocks; call it on the
+    /// Sends at `rate` × the flows' own rates until `duration` is over. Blocks; call it on the
     /// load's core.
     pub(crate) fn run(&mut self, rate: f64, duration: Duration) -> LoadReport {
         // The default slack of 50 µs would be in every latency, as would other threads of this core. Without root
         // they are, and it shows in the lateness.
         let _ = nix::sys::prctl::set_timerslack(1);
         let _ = meter::schedule_first(0, PRIORITY);
-        self.progress.stop.store(false, Ordering::Relaxed);
         let mut report =
             LoadReport { packets: 0, refused: 0, lateness: stamp::histogram(), busy: 0.0 };
         let used = own_time();
@@ -149,8 +121,7 @@ impl Load {
             .collect();
         let mut due = schedule(&periods);
         while let Some(Reverse((at, index))) = due.pop() {
-            if at >= duration || self.progress.stop.load(Ordering::Relaxed) || interrupt::is_asked()
-            {
+            if at >= duration || interrupt::is_asked() {
                 break;
             }
             wait_until(begin + at);
@@ -160,7 +131,6 @@ impl Load {
             let packets = self.flows[index].flow.frame_packets.into();
             if sent.is_ok() {
                 report.packets += packets;
-                self.progress.packets.fetch_add(packets, Ordering::Relaxed);
             } else {
                 report.refused += packets;
             }
@@ -224,10 +194,4 @@ impl Sending {
         sendmsg::<()>(fd, &data, control, MsgFlags::MSG_DONTWAIT, None)?;
         Ok(())
     }
-}
-
-/// Gives a publisher's socket room, so that what comes back to it is never in the way.
-pub(crate) fn prepare(socket: &UdpSocket) -> io::Result<()> {
-    nix::sys::socket::setsockopt(socket, sockopt::SndBuf, &(1 << 20))?;
-    Ok(())
 }

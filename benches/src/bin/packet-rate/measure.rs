@@ -2,7 +2,7 @@
 
 use crate::error::BenchError;
 use crate::meter::CoreMeter;
-use crate::rig::{DeviceDrops, Rig};
+use crate::rig::{DeviceDrops, LOAD_CPU, Rig};
 use crate::scene::Scene;
 use crate::shape::Shape;
 use crate::sink::Seen;
@@ -36,9 +36,11 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// Part of the datagrams that did not arrive.
+    /// Part of the datagrams that the contender did not send, or did not hear. What its end of the wire had to drop
+    /// because the counter at the other end was held up is not among them: a card's ring is longer than veth's 256
+    /// packets, and no host takes its core away for milliseconds.
     pub(crate) fn loss(&self) -> f64 {
-        lost(self.delivered, self.expected)
+        lost(self.delivered + self.drops.router_transmit, self.expected)
     }
 
     /// Time per delivered datagram, in nanoseconds.
@@ -52,6 +54,21 @@ impl Stretch {
 #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 pub(crate) fn lost(delivered: u64, expected: u64) -> f64 {
     1.0 - delivered.min(expected) as f64 / expected.max(1) as f64
+}
+
+/// More than this lost by the wire is no longer a hiccup: the counter can't keep up.
+const WIRE_LOSS_MAX: f64 = 0.01;
+/// A core with less than the rest left to idle is full, give or take what the meter misses.
+const CORE_BUSY_MAX: f64 = 0.98;
+
+/// Why the wire or its far end was the limit, if it was.
+fn wire_limit(dropped: u64, expected: u64, busy: f64) -> Option<String> {
+    #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    let share = dropped as f64 / expected.max(1) as f64;
+    if share > WIRE_LOSS_MAX {
+        return Some(format!("the wire's counter missed {:.1} % of the datagrams", 100.0 * share));
+    }
+    (busy > CORE_BUSY_MAX).then(|| format!("load and counter kept core {LOAD_CPU} busy"))
 }
 
 /// The meters of both cores.
@@ -102,6 +119,8 @@ pub(crate) fn measure(
         }
         None => heard.collect(),
     };
+    let drops = after.drops.since(&before.drops);
+    let wire_limit = wire_limit(drops.router_transmit, expected, load_busy);
     let kinds = by_kind.into_iter().zip(shares(shape, expected)).collect();
     Ok(Stretch {
         delivered,
@@ -111,9 +130,9 @@ pub(crate) fn measure(
         core,
         ticks: [0, 1].map(|which| after.ticks[which].saturating_sub(before.ticks[which])),
         seen,
-        drops: after.drops.since(&before.drops),
+        drops,
         load_busy,
-        load_limit: report.limit(),
+        load_limit: report.limit().or(wire_limit),
     })
 }
 

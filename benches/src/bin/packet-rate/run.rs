@@ -27,6 +27,8 @@ pub(crate) struct Effort {
     pub(crate) stretch: Duration,
     /// Load for one rate of a search.
     pub(crate) trial: Duration,
+    /// Whether figures are wanted, not only a look whether everything works: refuses those that are the load's.
+    pub(crate) strict: bool,
 }
 
 /// What a run consists of.

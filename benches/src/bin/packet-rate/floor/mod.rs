@@ -6,12 +6,11 @@
 
 mod batch;
 
-use crate::error::BenchError;
 use batch::{Batch, Receiver, SendMemory};
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 use socket2::SockAddr;
-use std::io::{self, BufRead, Write};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 /// As much as the router's own sockets get.
@@ -33,23 +32,6 @@ pub(crate) struct Table {
     pub(crate) listen: SocketAddr,
     /// Source ports, each with its destinations.
     pub(crate) routes: Vec<(u16, Vec<SocketAddr>)>,
-}
-
-/// Runs as a child process: reads its table, says its address on standard output, and forwards until it is killed.
-///
-/// # Errors
-/// No table, or no socket.
-pub(crate) fn run(floor: Floor) -> Result<(), BenchError> {
-    let failed = |cause: io::Error| BenchError::part("floor", cause);
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(failed)?;
-    let table: Table =
-        serde_json::from_str(&line).map_err(|cause| BenchError::part("floor", cause))?;
-    let socket = open(table.listen, floor).map_err(failed)?;
-    let address = socket.local_addr().map_err(failed)?;
-    println!("{address}");
-    io::stdout().flush().map_err(failed)?;
-    forward(&socket, floor, &table).map_err(failed)
 }
 
 /// A socket as a floor wants it.

@@ -56,7 +56,6 @@ impl Device {
 
 /// Two hosts on a wire, or loopback.
 pub(crate) struct Rig {
-    device: Device,
     wire: Option<Wired>,
 }
 
@@ -72,7 +71,7 @@ impl Rig {
     /// Not root, fewer than two cores, a tool is missing, or the kernel refuses the counter.
     pub(crate) fn new(device: Device, sample_every: u64) -> Result<Self, BenchError> {
         if device == Device::Loopback {
-            return Ok(Self { device, wire: None });
+            return Ok(Self { wire: None });
         }
         if !is_root() {
             return Err(BenchError::NotRoot);
@@ -83,12 +82,7 @@ impl Rig {
             hosts.right.run(|| Counter::attach(device, Wire::INTERFACE, sample_every))
         })?;
         device::set_up(&hosts, device)?;
-        Ok(Self { device, wire: Some(Wired { hosts, counter }) })
-    }
-
-    /// What the router sends into.
-    pub(crate) fn device(&self) -> Device {
-        self.device
+        Ok(Self { wire: Some(Wired { hosts, counter }) })
     }
 
     /// Where the router listens.
@@ -132,6 +126,7 @@ impl Rig {
     }
 
     /// As [`Rig::at_router`], on a thread that goes on.
+    #[cfg(test)]
     pub(crate) fn spawn_at_router<T: Send + 'static>(
         &self,
         body: impl FnOnce() -> T + Send + 'static,
