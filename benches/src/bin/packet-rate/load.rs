@@ -128,7 +128,7 @@ impl Load {
             let late = begin.elapsed().saturating_sub(at);
             report.lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
             let sent = self.flows[index].send(epoch + at, periods[index]);
-            let packets = self.flows[index].flow.frame_packets.into();
+            let packets = u64::from(self.flows[index].flow.frame_packets);
             if sent.is_ok() {
                 report.packets += packets;
             } else {
