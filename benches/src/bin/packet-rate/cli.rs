@@ -1,9 +1,11 @@
 //! The command line.
 
 use crate::child;
+use crate::document::Document;
 use crate::error::BenchError;
 use crate::floor::Floor;
 use crate::interrupt;
+use crate::page;
 use crate::rig::Device;
 use crate::run::{self, Effort, Plan};
 use crate::scene::Contender;
@@ -96,7 +98,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), BenchError> {
     }
     let plan = plan(&arguments)?;
     let results = run::run(&plan)?;
-    print!("{}", table::render(&plan.shapes, &results));
+    let document = Document::new(&plan.shapes, &results);
+    let table = table::render(&plan.shapes, &results, &document.targets);
+    print!("{table}");
+    if let Some(file) = &arguments.json {
+        document.write(file)?;
+    }
+    if let Some(file) = &arguments.html {
+        page::write(file, &document, &results, &table)?;
+    }
     if arguments.quick {
         table::assert_delivered(&plan, &results)?;
     }

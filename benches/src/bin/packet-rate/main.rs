@@ -9,6 +9,7 @@
 mod allocations;
 mod child;
 mod cli;
+mod document;
 mod error;
 mod floor;
 mod gathering;
@@ -17,6 +18,7 @@ mod load;
 mod measure;
 mod member;
 mod meter;
+mod page;
 mod results;
 mod rig;
 mod run;
@@ -25,6 +27,7 @@ mod shape;
 mod sink;
 mod stamp;
 mod table;
+mod targets;
 
 use clap::Parser;
 use std::process::ExitCode;

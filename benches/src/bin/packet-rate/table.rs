@@ -5,10 +5,11 @@ use crate::results::{Results, Spread};
 use crate::rig::Device;
 use crate::run::Plan;
 use crate::shape::Shape;
+use crate::targets::Verdict;
 use std::fmt::Write;
 
-/// Every shape's table.
-pub(crate) fn render(shapes: &[Shape], results: &Results) -> String {
+/// Every shape's table, then the targets.
+pub(crate) fn render(shapes: &[Shape], results: &Results, targets: &[Verdict]) -> String {
     let mut text = String::new();
     for shape in shapes {
         let _ = writeln!(text, "\n{}: {} ({})", shape.name, shape.about, shape.device.name());
@@ -27,6 +28,14 @@ pub(crate) fn render(shapes: &[Shape], results: &Results) -> String {
             }
         }
     }
+    for Verdict { number, about, median, min, max, at_most, met } in targets {
+        let _ = write!(
+            text,
+            "\n{number}  {about}: {median:.3} ({min:.3} … {max:.3}), at most {at_most}: "
+        );
+        text.push_str(if *met { "met" } else { "MISSED" });
+    }
+    text.push('\n');
     text
 }
 
