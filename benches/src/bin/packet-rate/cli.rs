@@ -161,9 +161,9 @@ fn chosen(names: &[String], quick: bool) -> Result<Vec<Shape>, BenchError> {
 
 /// As far as this user may; whoever can't opens fewer, and is told when they run out.
 fn raise_file_limit() {
-    if setrlimit(Resource::RLIMIT_NOFILE, FILES, FILES).is_err() {
-        if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-        }
+    if setrlimit(Resource::RLIMIT_NOFILE, FILES, FILES).is_err()
+        && let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }

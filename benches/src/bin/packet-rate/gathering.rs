@@ -124,12 +124,18 @@ fn keep(
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(cause) => return drop(tell(Err(BenchError::part("bench", cause)))),
+        Err(cause) => {
+            tell(Err(BenchError::part("bench", cause)));
+            return;
+        }
     };
     runtime.block_on(async {
         let joined = match gather(desk, tokens).await {
             Ok(joined) => joined,
-            Err(error) => return drop(tell(Err(error))),
+            Err(error) => {
+                tell(Err(error));
+                return;
+            }
         };
         match settle(desk, joined) {
             Ok((sockets, links, members)) => {
@@ -137,7 +143,9 @@ fn keep(
                     stay(links, members, stop).await;
                 }
             }
-            Err(error) => drop(tell(Err(error))),
+            Err(error) => {
+                tell(Err(error));
+            }
         }
     });
 }
@@ -250,14 +258,14 @@ async fn stay(mut links: Vec<Link>, members: Vec<Member>, stop: &AtomicBool) {
     }
 }
 
+/// By a publisher's port: where a floor sends what comes from there.
+pub(crate) type Routes = Vec<(u16, Vec<SocketAddr>)>;
+
 /// The same people without a router: sockets, and where a floor sends what comes from each.
 ///
 /// # Errors
 /// No file descriptor is left.
-pub(crate) fn strangers(
-    ip: IpAddr,
-    shape: &Shape,
-) -> Result<(Sockets, Vec<(u16, Vec<SocketAddr>)>), BenchError> {
+pub(crate) fn strangers(ip: IpAddr, shape: &Shape) -> Result<(Sockets, Routes), BenchError> {
     let failed = |cause| BenchError::part("bench", cause);
     let bind = || UdpSocket::bind((ip, 0)).map_err(failed);
     let address = |socket: &UdpSocket| socket.local_addr().map_err(failed);

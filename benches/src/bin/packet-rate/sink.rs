@@ -128,11 +128,7 @@ impl Reader {
 }
 
 /// The next packet's latency; `Some(None)` for a packet that is not of the bench, `None` when there is no more.
-fn receive(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-    control: &mut Vec<u8>,
-) -> Option<Option<Duration>> {
+fn receive(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8]) -> Option<Option<Duration>> {
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT;
     let message =

@@ -6,6 +6,7 @@
 
 mod batch;
 
+use crate::gathering::Routes;
 use batch::{Batch, Receiver, SendMemory};
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub(crate) struct Table {
     /// Where it listens; port 0 takes a free one.
     pub(crate) listen: SocketAddr,
     /// Source ports, each with its destinations.
-    pub(crate) routes: Vec<(u16, Vec<SocketAddr>)>,
+    pub(crate) routes: Routes,
 }
 
 /// A socket as a floor wants it.
