@@ -1,6 +1,6 @@
 //! How datagrams come in and leave: one trait, with the backends [`uring`] and [`poll`], and a
 //! [`simulated`] network for tests. All pass the same conformance suite
-//! (`mmr/tests/conformance.rs`).
+//! (`mmr/tests/conformance.rs`). An [`unsent`] one, for benches, stops short of the kernel.
 //!
 //! This folder and `packet` are where the daemon's unsafe code is: the kernel reads and writes
 //! memory behind the compiler's back here, and nowhere else.
@@ -16,6 +16,7 @@ mod reception;
 mod sender;
 pub mod simulated;
 pub mod sockets;
+pub mod unsent;
 pub mod uring;
 
 pub use destinations::LinkError;

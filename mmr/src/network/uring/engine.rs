@@ -4,7 +4,7 @@ use super::buffers::{BufferRing, GROUP};
 use super::ring::Ring;
 use crate::network::NetworkConfig;
 use crate::network::address::{NAME_LEN_MAX, NAME_SOCKLEN_MAX};
-use crate::network::batch::{Batch, empty_header};
+use crate::network::batch::{Batch, Note, empty_header};
 use crate::network::cmsg::RECEIVE_LEN_MAX;
 use crate::network::inbox::Inbox;
 use crate::network::reception::{Raw, Reception};
@@ -12,7 +12,7 @@ use crate::network::sender::{Failure, Flush};
 use crate::packet::{HEADROOM, Slot};
 use io_uring::cqueue::{self, buffer_select, more};
 use io_uring::opcode;
-use io_uring::squeue::Flags;
+use io_uring::squeue::{self, Flags};
 use io_uring::types::{Fixed, RecvMsgOut};
 use router::DropReason;
 use std::io;
@@ -232,12 +232,7 @@ impl Engine {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         for (index, note) in (0..).zip(batch.notes()) {
-            let header = headers.wrapping_add(index as usize).cast::<libc::msghdr>();
-            let entry = opcode::SendMsg::new(Fixed(note.socket.into()), header)
-                .flags(SEND_FLAGS)
-                .build()
-                .flags(Flags::SKIP_SUCCESS)
-                .user_data(user_data(SEND, index));
+            let entry = send_entry(headers, index, note);
             // SAFETY: `arm` answered headers that may be read with all they point to until the
             // batch changes, which it does not before `flush` is over. When the submission below
             // succeeds, the kernel has carried the send out or refused it (MSG_DONTWAIT). When it
@@ -258,6 +253,20 @@ impl Drop for Engine {
         // Else the kernel may still write to the buffers: leaked memory is better than freed
         // memory.
     }
+}
+
+/// The entry that sends message `index` of an armed batch. Making it touches none of the messages; submitting it does.
+pub(in crate::network) fn send_entry(
+    headers: *mut libc::mmsghdr,
+    index: u32,
+    note: &Note,
+) -> squeue::Entry {
+    let header = headers.wrapping_add(index as usize).cast::<libc::msghdr>();
+    opcode::SendMsg::new(Fixed(note.socket.into()), header)
+        .flags(SEND_FLAGS)
+        .build()
+        .flags(Flags::SKIP_SUCCESS)
+        .user_data(user_data(SEND, index))
 }
 
 fn user_data(what: u32, which: u32) -> u64 {

@@ -19,6 +19,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+pub(super) use engine::send_entry;
 pub use probe::{ProbeError, probe};
 
 use super::destinations::Destinations;
