@@ -4,20 +4,22 @@
 #![allow(dead_code)] // Each target uses one of these.
 
 use wire::control::{ClientMessage, ServerMessage};
-use wire::limits::PACKET_LEN_MAX;
+use wire::limits::{NAME_LEN_MAX, PACKET_LEN_MAX, TOKEN_LIFETIME_S_MAX};
 use wire::srtp::{MasterKey, SessionKeys};
-use wire::token::Verifier;
+use wire::token::{Claims, Signer, Verifier};
 use wire::{demux, framing, rtcp, rtp, stun};
 
 /// Takes the fuzzer's bytes; panics when they break something.
 pub(crate) type Check = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus folder.
-pub(crate) const TARGETS: [(&str, Check); 9] = [
+pub(crate) const TARGETS: [(&str, Check); 11] = [
+    ("claims", claims),
     ("control", control),
     ("demux", demux),
     ("framing", framing),
     ("jwks", jwks),
+    ("pem", pem),
     ("rtcp", rtcp),
     ("rtp", rtp),
     ("srtp", srtp),
@@ -28,6 +30,28 @@ pub(crate) const TARGETS: [(&str, Check); 9] = [
 /// A JWKS with the public key of RFC 8037 §A.2.
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// The private key of RFC 8410 §10.3.
+const PEM: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+";
+
+/// Unix seconds: when tokens are shown here.
+const NOW_S: u64 = 1_800_000_000;
+
+/// What lies behind a token's signature, which no fuzzer gets past: signed here.
+pub(crate) fn claims(bytes: &[u8]) {
+    let Ok(claims) = serde_json::from_slice::<Claims>(bytes) else { return };
+    let signer = Signer::from_pem(PEM).expect("a key");
+    let verifier = Verifier::from_jwks("dev", &signer.public_jwks()).expect("its public key");
+    if let Ok(verified) = verifier.verify(&signer.sign(&claims), NOW_S) {
+        assert_eq!(verified, claims);
+        assert_eq!(claims.aud, "dev");
+        assert!((1..=NAME_LEN_MAX).contains(&claims.meeting.len()));
+        assert!(claims.exp - claims.iat <= TOKEN_LIFETIME_S_MAX);
+    }
+}
 
 pub(crate) fn control(bytes: &[u8]) {
     if let Ok(message) = serde_json::from_slice::<ClientMessage>(bytes) {
@@ -71,6 +95,13 @@ pub(crate) fn jwks(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = Verifier::from_jwks("dev", text);
     }
+}
+
+pub(crate) fn pem(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(signer) = Signer::from_pem(text) else { return };
+    let again = Signer::from_pem(&signer.private_pem()).expect("what was written can be read");
+    assert_eq!(again.public_jwks(), signer.public_jwks());
 }
 
 pub(crate) fn rtcp(bytes: &[u8]) {
@@ -134,6 +165,6 @@ pub(crate) fn token(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let verifier = Verifier::from_jwks("dev", JWKS).expect("a key");
         // Nobody can sign for this key: whoever passes has broken the check.
-        assert!(verifier.verify(text, 1_800_000_000).is_err());
+        assert!(verifier.verify(text, NOW_S).is_err());
     }
 }
