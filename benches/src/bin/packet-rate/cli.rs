@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// Seconds of load for a figure.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Only the cost per datagram: no highest rates, no latencies, no overload.
+    #[arg(long)]
+    cost_only: bool,
     /// Only look whether everything works: one short round of three shapes, below a minute.
     #[arg(long)]
     quick: bool,
@@ -126,9 +129,11 @@ fn plan(arguments: &Arguments) -> Result<Plan, BenchError> {
     let is_chosen = |contender: &Contender| {
         arguments.contenders.is_empty() || arguments.contenders.contains(contender)
     };
+    if arguments.quick || arguments.cost_only {
+        shapes.iter_mut().for_each(|shape| shape.looks = &[Look::Cost]);
+    }
     let effort = match arguments.quick {
         true => {
-            shapes.iter_mut().for_each(|shape| shape.looks = &[Look::Cost]);
             let short = Duration::from_millis(300);
             Effort { rounds: 1, stretch: short, trial: short, strict: false }
         }
