@@ -4,6 +4,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 
 /// How sockets are set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +113,30 @@ impl Listening {
         self.send_buffer.narrow(socket.send_buffer_size()? / 2);
         setsockopt(socket, sockopt::UdpGroSegment, &true)?;
         setsockopt(socket, sockopt::RxqOvfl, &1)?;
+        never_fragment(socket)?;
         if options.timestamps {
             setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
         }
         Ok(())
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "4")]
+const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
+
+/// Packets leave whole, marked "don't fragment", or not at all; what ICMP says of a path's MTU, which anybody may forge,
+/// is not asked (ip(7); RFC 8085 §3.2). It also spares the kernel to number each packet.
+fn never_fragment(socket: &Socket) -> io::Result<()> {
+    let (level, option, value) = match socket.domain()? {
+        Domain::IPV6 => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
+        _ => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+    };
+    // SAFETY: the value is an int of this function's, and its length is told; the kernel keeps no pointer to it.
+    let outcome = unsafe {
+        let value = (&raw const value).cast();
+        libc::setsockopt(socket.as_raw_fd(), level, option, value, INT_LEN)
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 impl BufferSize {
