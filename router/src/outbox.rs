@@ -27,6 +27,11 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// Whether it is more than one packet.
+    pub const fn is_train(&self) -> bool {
+        self.len > self.segment as u32
+    }
+
     /// How many packets.
     pub const fn packets(&self) -> u32 {
         self.len.div_ceil(self.segment as u32)
@@ -115,9 +120,14 @@ impl Outbox {
         push(&mut self.control, transmit)
     }
 
+    /// UDP transmits in the order they should leave: replies and feedback, audio, content, video.
+    pub fn lanes(&self) -> [&[Transmit]; 4] {
+        [&self.control, &self.audio, &self.content, &self.video]
+    }
+
     /// UDP transmits in the order they should leave.
     pub fn datagrams(&self) -> impl Iterator<Item = &Transmit> {
-        self.control.iter().chain(&self.audio).chain(&self.content).chain(&self.video)
+        self.lanes().into_iter().flatten()
     }
 
     /// Transmits for TCP and TLS links.

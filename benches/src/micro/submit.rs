@@ -7,6 +7,7 @@ use mmr::network::unsent::UnsentNetwork;
 use mmr::network::{Heard, Inbox, Network};
 use mmr::packet::SLOT_LEN;
 use router::{DropCounters, LinkChange, Outbox, Payload, SlotId, Source, Transmit};
+use std::net::UdpSocket;
 use std::time::Instant;
 use wire::Kind;
 use wire::mark::Marks;
@@ -46,8 +47,9 @@ pub(super) fn benches() -> Vec<Micro> {
 }
 
 fn network(kind: Kind, destinations: u32) -> UnsentNetwork {
-    let local = "10.255.255.255:8801".parse().expect("an address");
-    let mut network = UnsentNetwork::new(&[local], destinations, Marks::DEFAULT);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
+    let network = UnsentNetwork::new(vec![socket], destinations, Marks::DEFAULT);
+    let mut network = network.expect("the socket is bound");
     for link in 0..destinations {
         let bind = LinkChange::Bind { link, kind, path: path(link) };
         network.apply(bind).expect("the table has this place");

@@ -5,6 +5,7 @@
 
 use super::address::Name;
 use super::cmsg::Control;
+use super::defaults::Manner;
 use super::destinations::Destination;
 use router::Transmit;
 use std::marker::PhantomData;
@@ -55,16 +56,16 @@ impl<'p> Batch<'p> {
         Self { memory, packets: PhantomData }
     }
 
-    /// Adds a message: a packet, or with `segment` a train of packets of that size.
+    /// Adds a message to be sent in a manner, on a socket whose default may be another.
     ///
     /// # Panics
     /// The batch is full.
     pub(super) fn push(
         &mut self,
         destination: &Destination,
-        traffic_class: u8,
         bytes: &'p [u8],
-        segment: Option<u16>,
+        manner: Manner,
+        default: Manner,
         note: Note,
     ) {
         let i = self.len();
@@ -72,9 +73,11 @@ impl<'p> Batch<'p> {
         let (name, control) = (&mut memory.names[i], &mut memory.controls[i]);
         *name = destination.name;
         control.len = 0;
-        control.mark(destination.v6, traffic_class);
-        if let Some(segment) = segment {
-            control.segment(segment);
+        if manner.class != default.class {
+            control.mark(destination.v6, manner.class);
+        }
+        if manner.segment != default.segment {
+            control.segment(manner.segment);
         }
         let vector = &mut memory.vectors[i];
         // The kernel only reads what a sendmsg points to.

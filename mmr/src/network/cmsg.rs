@@ -31,7 +31,7 @@ impl Control {
         self.push(level, kind, i32::from(traffic_class).to_ne_bytes());
     }
 
-    /// Cut the payload into packets of this size (udp(7)).
+    /// Cut the payload into packets of this size (udp(7)); 0: leave it whole.
     pub(super) fn segment(&mut self, bytes: u16) {
         self.push(libc::SOL_UDP, libc::UDP_SEGMENT, bytes.to_ne_bytes());
     }

@@ -9,6 +9,7 @@ mod address;
 mod batch;
 pub(crate) mod borrow;
 mod cmsg;
+mod defaults;
 mod destinations;
 mod inbox;
 pub mod poll;

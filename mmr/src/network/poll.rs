@@ -6,7 +6,6 @@
 use super::address::{NAME_LEN_MAX, NAME_SOCKLEN_MAX, Name};
 use super::batch::{Batch, empty_header};
 use super::cmsg::RECEIVE_LEN_MAX;
-use super::destinations::Destinations;
 use super::inbox::Inbox;
 use super::reception::{Raw, Reception};
 use super::sender::{Failure, Flush, Sender};
@@ -65,7 +64,7 @@ impl PollNetwork {
             first: 0,
             receiver: Receiver::new(),
             reception: Reception::new(sockets.len()),
-            sender: Sender::new(Destinations::new(links, &bound, marks)),
+            sender: Sender::new(links, &bound, marks),
             sockets: Sockets(sockets),
             _waker: waker,
         })
@@ -177,7 +176,7 @@ impl Receiver {
                 name: &self.names[i].bytes[..name_len],
                 control: &self.controls[i].0[..control_len],
                 flags: header.msg_flags,
-                offset: 0,
+                offset: slot.start(),
                 len: self.headers[i].msg_len as usize,
             };
             match reception.hear(&raw) {
@@ -193,7 +192,8 @@ impl Receiver {
         let (names, vectors) = (self.names.as_mut_ptr(), self.vectors.as_mut_ptr());
         let controls = self.controls.as_mut_ptr();
         for (i, slot) in self.slots.iter_mut().enumerate() {
-            let memory = slot.memory_mut();
+            let start = slot.start();
+            let memory = &mut slot.memory_mut()[start..];
             let vector =
                 libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
             // SAFETY: there are RECEIVE_MAX vectors, and never more slots.
@@ -249,5 +249,9 @@ impl Flush for Sockets {
             failures.push(Failure { index: sent, errno });
             sent += 1;
         }
+    }
+
+    fn sockets(&self) -> &[UdpSocket] {
+        &self.0
     }
 }

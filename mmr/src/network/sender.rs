@@ -2,9 +2,13 @@
 //! every backend with real sockets.
 
 use super::batch::{BATCH_MAX, Batch, BatchMemory, Note};
-use super::destinations::Destinations;
+use super::defaults::{Defaults, Manner, RUN_MIN};
+use super::destinations::{Destination, Destinations};
 use super::inbox::Inbox;
 use router::{DropCounters, DropReason, Outbox, Payload, Transmit};
+use std::net::{SocketAddr, UdpSocket};
+use wire::Kind;
+use wire::mark::Marks;
 
 /// Packets of one train (UDP_MAX_SEGMENTS before Linux 6.9).
 const TRAIN_PACKETS_MAX: u32 = 64;
@@ -25,11 +29,15 @@ pub(super) trait Flush {
     /// Hands every message to the kernel without waiting, and notes each that it refused. When this
     /// returns the kernel reads nothing of the batch any more. `failures` has room for all.
     fn flush(&mut self, batch: &mut Batch<'_>, failures: &mut Vec<Failure>);
+
+    /// What it sends through, by number.
+    fn sockets(&self) -> &[UdpSocket];
 }
 
 /// What sending needs beside the kernel.
 pub(super) struct Sender {
     pub(super) destinations: Destinations,
+    defaults: Defaults,
     /// Paths that refused trains.
     pub(super) gso_refused: u64,
     memory: BatchMemory,
@@ -38,9 +46,11 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(destinations: Destinations) -> Self {
+    /// `sockets`: what they are bound to.
+    pub(super) fn new(links: u32, sockets: &[SocketAddr], marks: Marks) -> Self {
         Self {
-            destinations,
+            destinations: Destinations::new(links, sockets, marks),
+            defaults: Defaults::new(sockets),
             gso_refused: 0,
             memory: BatchMemory::new(),
             failures: Vec::with_capacity(BATCH_MAX),
@@ -56,11 +66,12 @@ impl Sender {
         drops: &mut DropCounters,
         backend: &mut impl Flush,
     ) {
-        let Self { destinations, gso_refused, memory, failures, refused } = self;
+        let Self { destinations, defaults, gso_refused, memory, failures, refused } = self;
         let batch = Batch::begin(memory);
         let arena = outbox.arena();
         let mut sending = Sending {
             destinations,
+            defaults,
             gso_refused,
             batch,
             failures,
@@ -70,8 +81,10 @@ impl Sender {
             drops,
             backend,
         };
-        for transmit in outbox.datagrams() {
-            sending.queue(transmit);
+        for lane in outbox.lanes() {
+            for run in lane.chunk_by(alike) {
+                run.iter().for_each(|transmit| sending.queue(transmit, run.len()));
+            }
         }
         sending.flush();
     }
@@ -80,6 +93,7 @@ impl Sender {
 /// One outbox on its way.
 struct Sending<'p, 's, F> {
     destinations: &'s mut Destinations,
+    defaults: &'s mut Defaults,
     gso_refused: &'s mut u64,
     batch: Batch<'p>,
     failures: &'s mut Vec<Failure>,
@@ -91,12 +105,32 @@ struct Sending<'p, 's, F> {
 }
 
 impl<F: Flush> Sending<'_, '_, F> {
-    fn queue(&mut self, transmit: &Transmit) {
+    /// Adds a transmit that is one of `run` alike.
+    fn queue(&mut self, transmit: &Transmit, run: usize) {
+        if run >= RUN_MIN {
+            self.prefer(transmit);
+        }
         let mut done = self.pack(transmit, 0);
         while done < transmit.payload.len {
             self.flush();
             done = self.pack(transmit, done);
         }
+    }
+
+    /// Makes a transmit's manner its socket's default.
+    fn prefer(&mut self, transmit: &Transmit) {
+        let Some(&Destination { socket, .. }) = self.destinations.of(transmit.link) else { return };
+        let manner = self.manner(transmit.kind, &transmit.payload);
+        if self.defaults.may_become(socket, manner) {
+            // What waits was made for the socket as it is.
+            self.flush();
+            self.defaults.set(socket, &self.backend.sockets()[usize::from(socket)], manner);
+        }
+    }
+
+    fn manner(&self, kind: Kind, payload: &Payload) -> Manner {
+        let class = self.destinations.marks().of(kind).traffic_class();
+        Manner { class, segment: if payload.is_train() { payload.segment } else { 0 } }
     }
 
     /// Adds what fits of a transmit to the batch, from byte `done` on; answers how far it came.
@@ -110,18 +144,17 @@ impl<F: Flush> Sending<'_, '_, F> {
         let bytes = bytes.expect("the router names only slots of this turn and its own arena");
         let step =
             if destination.gso { train_len_max(payload.segment) } else { payload.segment.into() };
-        let traffic_class = self.destinations.marks().of(transmit.kind).traffic_class();
+        let default = self.defaults.of(destination.socket);
         while done < payload.len && !self.batch.is_full() {
             let end = payload.len.min(done + step);
-            let len = end - done;
-            let segment = (len > u32::from(payload.segment)).then_some(payload.segment);
-            let part = Payload { offset: payload.offset + done, len, ..payload };
+            let part = Payload { offset: payload.offset + done, len: end - done, ..payload };
             let note = Note {
                 transmit: Transmit { payload: part, ..*transmit },
                 socket: destination.socket,
             };
+            let manner = self.manner(transmit.kind, &part);
             let packet = &bytes[done as usize..end as usize];
-            self.batch.push(destination, traffic_class, packet, segment, note);
+            self.batch.push(destination, packet, manner, default, note);
             done = end;
         }
         done
@@ -168,6 +201,12 @@ impl<F: Flush> Sending<'_, '_, F> {
             _ => self.drops.add(DropReason::SendFailed, packets),
         }
     }
+}
+
+/// Whether two transmits leave in the same manner.
+fn alike(one: &Transmit, next: &Transmit) -> bool {
+    let segment = |payload: &Payload| payload.is_train().then_some(payload.segment);
+    one.kind == next.kind && segment(&one.payload) == segment(&next.payload)
 }
 
 fn train_len_max(segment: u16) -> u32 {

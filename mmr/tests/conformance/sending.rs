@@ -102,6 +102,62 @@ fn every_kind_has_its_mark_and_marks_can_change(
 }
 
 #[rstest]
+fn a_mark_does_not_depend_on_what_most_packets_have(
+    #[values(Which::Uring, Which::Poll, Which::Simulated)] which: Which,
+    #[values(Family::V4, Family::V6)] family: Family,
+) {
+    let mut bed = Bed::new(which, family);
+    bed.bind(1, Kind::Video);
+    for marks in [Marks::DEFAULT, Marks::ZOOM, Marks::OFF] {
+        bed.apply(LinkChange::Mark(marks)).unwrap();
+        for bulk in Kind::ALL {
+            bed.arrive(&packet(1, 200));
+            bed.receive();
+            let count = |kind| if kind == bulk { 40 } else { 2 };
+            for kind in [Kind::Video, Kind::Audio, Kind::Content] {
+                (0..count(kind)).for_each(|_| bed.forward(0, 1, kind, 200));
+            }
+            bed.transmit();
+            for kind in [Kind::Audio, Kind::Content, Kind::Video] {
+                for _ in 0..count(kind) {
+                    let mark = bed.heard().1;
+                    assert_eq!(mark, marks.of(kind).traffic_class(), "{kind} among {bulk}");
+                }
+            }
+        }
+    }
+}
+
+#[rstest]
+fn trains_of_all_sizes_follow_each_other(
+    #[values(Which::Uring, Which::Poll, Which::Simulated)] which: Which,
+    #[values(Family::V4, Family::V6)] family: Family,
+) {
+    let mut bed = Bed::new(which, family);
+    bed.bind(0, Kind::Video);
+    for size in [1_200, 300, 700, 1_200] {
+        let packets: Vec<_> = (0..4).map(|n| packet(n, if n < 3 { size } else { 90 })).collect();
+        bed.arrive(&train(&packets));
+        let single = packet(4, size + 100);
+        bed.arrive(&single);
+        bed.receive();
+        assert_eq!(bed.inbox.len(), 2);
+        let segment = u16::try_from(size).unwrap();
+        (0..20).for_each(|_| bed.forward(0, 0, Kind::Video, segment));
+        (0..20).for_each(|_| bed.forward(1, 0, Kind::Video, segment + 100));
+        (0..2).for_each(|_| bed.forward(0, 0, Kind::Video, segment));
+        bed.forward(1, 0, Kind::Video, segment + 100);
+        bed.transmit();
+        let trains = |count: usize| packets.iter().cycle().take(4 * count);
+        let singles = |count| std::iter::repeat_n(&single, count);
+        for expected in trains(20).chain(singles(20)).chain(trains(2)).chain(singles(1)) {
+            assert!(bed.heard().0 == *expected, "{size}");
+        }
+    }
+    assert_eq!(bed.drops.total(), 0);
+}
+
+#[rstest]
 fn replies_leave_first_then_audio_content_and_video(
     #[values(Which::Uring, Which::Poll, Which::Simulated)] which: Which,
 ) {

@@ -9,7 +9,7 @@ use crate::network::cmsg::RECEIVE_LEN_MAX;
 use crate::network::inbox::Inbox;
 use crate::network::reception::{Raw, Reception};
 use crate::network::sender::{Failure, Flush};
-use crate::packet::{HEADROOM, Slot};
+use crate::packet::{HEADROOM, LINE, Slot};
 use io_uring::cqueue::{self, buffer_select, more};
 use io_uring::opcode;
 use io_uring::squeue::{self, Flags};
@@ -28,9 +28,12 @@ const SEND: u32 = 2;
 const WAKE: u32 = 3;
 
 /// Where a datagram begins in its slot: behind the ring's header, the sender's name and the control
-/// messages.
-const PAYLOAD_OFFSET: usize = 16 + NAME_LEN_MAX + RECEIVE_LEN_MAX;
-const _: () = assert!(PAYLOAD_OFFSET <= HEADROOM);
+/// messages, which get so much room that it begins with a cache line.
+const PAYLOAD_OFFSET: usize =
+    (RING_HEADER_LEN + NAME_LEN_MAX + RECEIVE_LEN_MAX).next_multiple_of(LINE);
+const CONTROL_LEN: usize = PAYLOAD_OFFSET - RING_HEADER_LEN - NAME_LEN_MAX;
+const RING_HEADER_LEN: usize = 16;
+const _: () = assert!(PAYLOAD_OFFSET + LINE <= HEADROOM);
 
 const SEND_FLAGS: u32 = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).cast_unsigned();
 
@@ -52,7 +55,7 @@ pub(super) struct Engine {
     /// it.
     broken: bool,
     /// Known to the ring by index: sockets, then the waker.
-    _files: (Vec<UdpSocket>, OwnedFd),
+    files: (Vec<UdpSocket>, OwnedFd),
 }
 
 impl Engine {
@@ -63,7 +66,7 @@ impl Engine {
         ring.register_files(&files.collect::<Vec<_>>())?;
         let mut layout = Box::new(empty_header().msg_hdr);
         layout.msg_namelen = NAME_SOCKLEN_MAX;
-        layout.msg_controllen = RECEIVE_LEN_MAX as _;
+        layout.msg_controllen = CONTROL_LEN as _;
         let buffers = BufferRing::new(slots);
         // SAFETY: `drop` below drops the buffers only when they are unregistered, and nothing fails
         // until then.
@@ -78,13 +81,14 @@ impl Engine {
             heard: Vec::with_capacity(usize::from(slots) + 2 * sockets.len()),
             overflows: 0,
             broken: false,
-            _files: (sockets, waker),
+            files: (sockets, waker),
         })
     }
 
     /// Whether the kernel knows every operation used here.
     pub(super) fn knows_operations(&self) -> io::Result<bool> {
-        for code in [opcode::RecvMsgMulti::CODE, opcode::SendMsg::CODE, opcode::PollAdd::CODE] {
+        use opcode::{PollAdd, RecvMsgMulti, Send, SendMsg};
+        for code in [RecvMsgMulti::CODE, SendMsg::CODE, Send::CODE, PollAdd::CODE] {
             if !self.ring.knows(code)? {
                 return Ok(false);
             }
@@ -198,13 +202,15 @@ fn describe(
     layout: &libc::msghdr,
     reception: &mut Reception,
 ) -> Result<crate::network::Heard, DropReason> {
-    let out = RecvMsgOut::parse(slot.memory(), layout).map_err(|()| DropReason::Truncated)?;
+    let start = slot.start();
+    let out =
+        RecvMsgOut::parse(&slot.memory()[start..], layout).map_err(|()| DropReason::Truncated)?;
     reception.hear(&Raw {
         socket,
         name: out.name_data(),
         control: out.control_data(),
         flags: out.flags().cast_signed(),
-        offset: PAYLOAD_OFFSET,
+        offset: start + PAYLOAD_OFFSET,
         len: out.payload_data().len(),
     })
 }
@@ -224,6 +230,10 @@ impl Flush for Engine {
             failures.extend(all);
         }
     }
+
+    fn sockets(&self) -> &[UdpSocket] {
+        &self.files.0
+    }
 }
 
 impl Engine {
@@ -232,7 +242,9 @@ impl Engine {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         for (index, note) in (0..).zip(batch.notes()) {
-            let entry = send_entry(headers, index, note);
+            // SAFETY: `index` is below the batch's length, and `arm` answered that many headers,
+            // which may be read with all they point to until the batch changes.
+            let entry = unsafe { send_entry(headers, index, note) };
             // SAFETY: `arm` answered headers that may be read with all they point to until the
             // batch changes, which it does not before `flush` is over. When the submission below
             // succeeds, the kernel has carried the send out or refused it (MSG_DONTWAIT). When it
@@ -255,18 +267,33 @@ impl Drop for Engine {
     }
 }
 
-/// The entry that sends message `index` of an armed batch. Making it touches none of the messages; submitting it does.
-pub(in crate::network) fn send_entry(
+/// The entry that sends message `index` of an armed batch. Without control messages it is a send to an address, which
+/// spares the kernel reading header and vector.
+///
+/// # Safety
+/// `index` is below the batch's length, and the headers are as [`Batch::arm`] answered them.
+pub(in crate::network) unsafe fn send_entry(
     headers: *mut libc::mmsghdr,
     index: u32,
     note: &Note,
 ) -> squeue::Entry {
+    let socket = Fixed(note.socket.into());
     let header = headers.wrapping_add(index as usize).cast::<libc::msghdr>();
-    opcode::SendMsg::new(Fixed(note.socket.into()), header)
-        .flags(SEND_FLAGS)
-        .build()
-        .flags(Flags::SKIP_SUCCESS)
-        .user_data(user_data(SEND, index))
+    // SAFETY: one of the batch's headers, says the caller; an `mmsghdr` begins with its `msghdr`.
+    let message = unsafe { header.read() };
+    let entry = if message.msg_controllen > 0 {
+        opcode::SendMsg::new(socket, header).flags(SEND_FLAGS).build()
+    } else {
+        // SAFETY: an armed header points to its one vector.
+        let bytes = unsafe { message.msg_iov.read() };
+        let len = u32::try_from(bytes.iov_len).expect("a train is below 64 KiB");
+        opcode::Send::new(socket, bytes.iov_base.cast(), len)
+            .flags(SEND_FLAGS.cast_signed())
+            .dest_addr(message.msg_name.cast())
+            .dest_addr_len(message.msg_namelen)
+            .build()
+    };
+    entry.flags(Flags::SKIP_SUCCESS).user_data(user_data(SEND, index))
 }
 
 fn user_data(what: u32, which: u32) -> u64 {

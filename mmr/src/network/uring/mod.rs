@@ -22,7 +22,6 @@ mod tests;
 pub(super) use engine::send_entry;
 pub use probe::{ProbeError, probe};
 
-use super::destinations::Destinations;
 use super::inbox::Inbox;
 use super::reception::Reception;
 use super::sender::Sender;
@@ -51,7 +50,7 @@ impl UringNetwork {
             config.sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             reception: Reception::new(bound.len()),
-            sender: Sender::new(Destinations::new(config.links, &bound, config.marks)),
+            sender: Sender::new(config.links, &bound, config.marks),
             engine: Engine::new(config, slots)?,
         })
     }
