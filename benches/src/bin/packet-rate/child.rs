@@ -97,7 +97,10 @@ impl Drop for Process {
 /// No table, or no socket.
 pub(crate) fn run_floor(floor: Floor) -> Result<(), BenchError> {
     let mut line = String::new();
-    io::stdin().read_line(&mut line).map_err(failed)?;
+    if io::stdin().read_line(&mut line).map_err(failed)? == 0 {
+        // The bench failed before it had a table, and says why itself.
+        return Ok(());
+    }
     let table: Table =
         serde_json::from_str(&line).map_err(|cause| BenchError::part("floor", cause))?;
     let socket = floor::open(table.listen, floor).map_err(failed)?;

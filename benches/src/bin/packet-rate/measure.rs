@@ -6,6 +6,8 @@ use crate::rig::{DeviceDrops, LOAD_CPU, Rig};
 use crate::scene::Scene;
 use crate::shape::Shape;
 use crate::sink::Seen;
+use crate::stamp;
+use hdrhistogram::Histogram;
 use std::time::Duration;
 
 /// What is under way when the load stops is delivered by then.
@@ -41,6 +43,20 @@ impl Stretch {
     /// packets, and no host takes its core away for milliseconds.
     pub(crate) fn loss(&self) -> f64 {
         lost(self.delivered + self.drops.router_transmit, self.expected)
+    }
+
+    /// Of all kinds, in nanoseconds.
+    pub(crate) fn latency(&self) -> Histogram<u64> {
+        let mut all = stamp::histogram();
+        for seen in &self.seen {
+            all.add(&seen.latency).expect("all have the same range");
+        }
+        all
+    }
+
+    /// Half of the datagrams were there sooner.
+    pub(crate) fn median_latency(&self) -> Duration {
+        Duration::from_nanos(self.latency().value_at_quantile(0.5))
     }
 
     /// Time per delivered datagram, in nanoseconds.

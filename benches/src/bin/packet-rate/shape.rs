@@ -25,7 +25,7 @@ pub(crate) enum Look {
     Cost,
     /// The highest loss-free rate, then latency at parts of it.
     Limits,
-    /// One and a half times the floor's loss-free rate.
+    /// One and a half times its own loss-free rate.
     Overload,
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn all() -> Vec<Shape> {
         looks: &[Look::Overload],
         ..audio(
             "overload",
-            "audio and video of 8 publishers, 1→50, at 150 % of the floor's loss-free rate",
+            "audio and video of 8 publishers, 1→50, at 150 % of the own loss-free rate",
         )
     };
     vec![

@@ -1,14 +1,14 @@
 //! The figures for a terminal.
 
 use crate::error::BenchError;
-use crate::results::{Results, Spread};
+use crate::results::{Refusal, Results, Spread};
 use crate::rig::Device;
 use crate::run::Plan;
 use crate::shape::Shape;
 use crate::targets::Verdict;
 use std::fmt::Write;
 
-/// Every shape's table, then the targets.
+/// Every shape's table, then what was not measured, then the targets.
 pub(crate) fn render(shapes: &[Shape], results: &Results, targets: &[Verdict]) -> String {
     let mut text = String::new();
     for shape in shapes {
@@ -27,6 +27,9 @@ pub(crate) fn render(shapes: &[Shape], results: &Results, targets: &[Verdict]) -
                 text.push('\n');
             }
         }
+    }
+    for Refusal { shape, contender, round, why } in &results.refusals {
+        let _ = write!(text, "\nno figures of {contender} at {shape}, round {}: {why}", round + 1);
     }
     for Verdict { number, about, median, min, max, at_most, met } in targets {
         let _ = write!(

@@ -15,13 +15,15 @@ const LOSS_FREE: f64 = 1e-4;
 /// Factor between the first rates tried, and how often the interval found is then halved: 3 % are left.
 const SEARCH_STEP: f64 = 1.6;
 const SEARCH_HALVINGS: u32 = 4;
-/// Part of the floor's loss-free rate that is asked for when it is too much.
+/// Part of a contender's loss-free rate that is asked for when it is too much.
 const OVERLOAD: f64 = 1.5;
 /// How often a stretch is tried again when the load was the limit. On a virtual machine the host takes a core away for
 /// milliseconds now and then.
 const ATTEMPTS: usize = 5;
-/// The same for one rate of a search, when it was not held.
+/// How often one rate of a search is tried when it was not held.
 const SEARCH_ATTEMPTS: usize = 2;
+/// Half of all packets waiting longer than this is a queue that grows: its loss is only yet to come.
+const WAIT_MAX: Duration = Duration::from_millis(5);
 /// Workers tell their counts once a second.
 const STATS_AGE_MAX: Duration = Duration::from_millis(1_100);
 
@@ -51,7 +53,7 @@ impl Turn<'_> {
             match look {
                 Look::Cost => self.cost(&mut scene, notes)?,
                 Look::Limits => self.limits(&mut scene, contender, floor_rate, notes)?,
-                Look::Overload => self.overload(&mut scene, contender, floor_rate, notes)?,
+                Look::Overload => self.overload(&mut scene, notes)?,
             }
         }
         Ok(())
@@ -139,33 +141,16 @@ impl Turn<'_> {
         notes: &mut Notes<'_>,
     ) -> Result<(), BenchError> {
         let stretch = self.fair_stretch(scene, rate, self.effort.stretch)?;
-        let mut latency = crate::stamp::histogram();
-        for seen in &stretch.seen {
-            latency.add(&seen.latency).map_err(|cause| BenchError::part("bench", cause))?;
-        }
-        notes.note_latency(at, &latency);
+        notes.note_latency(at, &stretch.latency());
         notes.note(&format!("core_{at}_ns"), stretch.per_datagram_ns(stretch.core));
         notes.note(&format!("thread_{at}_ns"), stretch.per_datagram_ns(stretch.thread));
         notes.note(&format!("loss_{at}"), stretch.loss());
         Ok(())
     }
 
-    fn overload(
-        &self,
-        scene: &mut Scene,
-        contender: Contender,
-        floor_rate: &mut Option<f64>,
-        notes: &mut Notes<'_>,
-    ) -> Result<(), BenchError> {
-        if contender == Contender::Floor {
-            *floor_rate = Some(self.search(scene)?.0);
-        }
-        let Some(rate) = *floor_rate else {
-            return Err(BenchError::part(
-                "overload",
-                "it is measured against the floor: add --contender floor",
-            ));
-        };
+    fn overload(&self, scene: &mut Scene, notes: &mut Notes<'_>) -> Result<(), BenchError> {
+        let (rate, _) = self.search(scene)?;
+        notes.note("loss_free_dps", rate * self.datagrams_per_s(scene));
         let stretch = self.fair_stretch(scene, rate * OVERLOAD, self.effort.stretch * 2)?;
         for (media, (delivered, expected)) in self.shape.media.iter().zip(&stretch.kinds) {
             notes.note(&format!("{}_loss", kind_name(media.kind)), lost(*delivered, *expected));
@@ -192,13 +177,20 @@ impl Turn<'_> {
         // Of the last rate that was not held.
         let mut limited = false;
         let mut holds = |rate: f64| {
-            for _ in 0..SEARCH_ATTEMPTS {
+            let mut failures = 0;
+            for _ in 0..ATTEMPTS {
                 let stretch = self.stretch(scene, rate, self.effort.trial)?;
-                let load = stretch.load_limit.is_some();
-                if stretch.loss() <= LOSS_FREE && !load {
+                limited = stretch.load_limit.is_some();
+                if limited {
+                    continue;
+                }
+                if stretch.loss() <= LOSS_FREE && stretch.median_latency() <= WAIT_MAX {
                     return Ok(true);
                 }
-                limited = load;
+                failures += 1;
+                if failures == SEARCH_ATTEMPTS {
+                    break;
+                }
             }
             Ok::<_, BenchError>(false)
         };
