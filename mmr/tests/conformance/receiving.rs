@@ -100,7 +100,12 @@ fn more_than_there_are_slots_waits_its_turn(
         bed.arrive(&packet(n, 100));
     }
     bed.receive();
-    assert_eq!(bed.inbox.len(), usize::from(SLOTS), "a turn takes in as much as it has slots");
+    let taken = bed.inbox.len();
+    match which {
+        // It lends the kernel more from turn to turn.
+        Which::Uring => assert!((1..=usize::from(SLOTS)).contains(&taken), "{taken} taken"),
+        _ => assert_eq!(taken, usize::from(SLOTS), "a turn takes in as much as it has slots"),
+    }
     let first: Vec<_> = (0..bed.inbox.len()).map(|i| bed.inbox.arrival(i).bytes.to_vec()).collect();
     let rest = bed.receive_packets(count - first.len());
     let expected: Vec<_> = (0..count).map(|n| packet(n, 100)).collect();

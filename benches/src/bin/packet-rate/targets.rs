@@ -49,7 +49,7 @@ const fn ratio(
 
 /// In the order of their numbers. Costs are of the forwarding threads, which is what a contender decides; the core's
 /// are in the tables.
-static TARGETS: [Target; 16] = [
+static TARGETS: [Target; 18] = [
     ratio(
         "1",
         "audio 1→50: uring to floor, CPU per datagram",
@@ -153,6 +153,22 @@ static TARGETS: [Target; 16] = [
         to: Against::Absolute,
         metric: "audio_loss",
         at_most: 0.01,
+    },
+    Target {
+        number: "8",
+        about: "audio 1→50, uring: allocations on the packet path",
+        of: ("audio-50", "uring"),
+        to: Against::Absolute,
+        metric: "allocations",
+        at_most: 0.0,
+    },
+    Target {
+        number: "8",
+        about: "video 1→50, uring: allocations on the packet path",
+        of: ("video-50", "uring"),
+        to: Against::Absolute,
+        metric: "allocations",
+        at_most: 0.0,
     },
     ratio(
         "–",

@@ -32,6 +32,7 @@ pub(super) struct BufferRing {
     layout: Layout,
     mask: u16,
     tail: u16,
+    lent_count: usize,
     /// By slot number: the memory of a lent slot, from `Box::into_raw`. The kernel may write to it
     /// at any time.
     lent: Box<[Option<NonNull<[u8]>>]>,
@@ -51,7 +52,7 @@ impl BufferRing {
         let memory = unsafe { alloc_zeroed(layout) };
         let Some(entries) = NonNull::new(memory.cast()) else { handle_alloc_error(layout) };
         let lent = vec![None; usize::from(slots)].into_boxed_slice();
-        Self { entries, layout, mask: count - 1, tail: 0, lent }
+        Self { entries, layout, mask: count - 1, tail: 0, lent_count: 0, lent }
     }
 
     /// Tells the kernel of the ring.
@@ -92,6 +93,12 @@ impl BufferRing {
         entry.set_len(len);
         entry.set_bid(id.0);
         self.tail = self.tail.wrapping_add(1);
+        self.lent_count += 1;
+    }
+
+    /// How many slots the kernel has.
+    pub(super) fn lent(&self) -> usize {
+        self.lent_count
     }
 
     /// Lets the kernel see what was provided.
@@ -111,6 +118,7 @@ impl BufferRing {
     /// it.
     pub(super) unsafe fn take(&mut self, id: u16) -> Option<Slot> {
         let memory = self.lent.get_mut(usize::from(id))?.take()?;
+        self.lent_count -= 1;
         // SAFETY: the pointer is from a leaked box and was taken out of `lent`, so it becomes a box
         // once; the kernel does not write to it any more, says the caller.
         let memory = unsafe { Box::from_raw(memory.as_ptr()) };

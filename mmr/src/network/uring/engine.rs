@@ -1,6 +1,7 @@
 //! The ring with all that is under way on it: receptions, the waker's poll, and sends.
 
 use super::buffers::{BufferRing, GROUP};
+use super::lending::Lending;
 use super::ring::Ring;
 use crate::network::NetworkConfig;
 use crate::network::address::{NAME_LEN_MAX, NAME_SOCKLEN_MAX};
@@ -42,6 +43,7 @@ pub(super) struct Engine {
     ring: Ring,
     /// Dropped, in `Drop`, only after the kernel let go of it.
     buffers: ManuallyDrop<BufferRing>,
+    lending: Lending,
     /// How a reception lays out a slot; read by the kernel when it is armed.
     layout: Box<libc::msghdr>,
     /// By socket: whether a reception is under way.
@@ -74,6 +76,7 @@ impl Engine {
         Ok(Self {
             ring,
             buffers: ManuallyDrop::new(buffers),
+            lending: Lending::new(slots),
             layout,
             armed: vec![false; sockets.len()].into(),
             waker_armed: false,
@@ -96,10 +99,11 @@ impl Engine {
         Ok(true)
     }
 
-    /// Lends all free slots to the kernel.
+    /// Lends free slots to the kernel.
     pub(super) fn provide(&mut self, inbox: &mut Inbox) {
         inbox.recycle();
-        while let Some(slot) = inbox.take_free() {
+        while self.buffers.lent() < self.lending.count() {
+            let Some(slot) = inbox.take_free() else { break };
             self.buffers.provide(slot);
         }
         self.buffers.publish();
@@ -170,10 +174,12 @@ impl Engine {
         self.collect(&mut refusals);
         assert!(refusals.is_empty(), "every send is settled by the turn that made it");
         let mut heard = std::mem::take(&mut self.heard);
+        let (count, overflows) = (heard.len(), self.overflows);
         for completion in heard.drain(..) {
             self.hear(&completion, reception, inbox);
         }
         self.heard = heard;
+        self.lending.learn(count, self.overflows > overflows);
     }
 
     fn hear(&mut self, completion: &cqueue::Entry, reception: &mut Reception, inbox: &mut Inbox) {

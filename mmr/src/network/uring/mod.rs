@@ -14,6 +14,7 @@
 
 mod buffers;
 mod engine;
+mod lending;
 mod probe;
 mod ring;
 #[cfg(test)]
