@@ -25,8 +25,6 @@ pub(crate) struct Stretch {
     pub(crate) thread: Duration,
     /// The router's core, busy with anything at all.
     pub(crate) core: Duration,
-    /// User and system time of the forwarding process, in the kernel's ticks: a rough share, no figure.
-    pub(crate) ticks: [u64; 2],
     /// Sampled, all kinds, by kind of the shape.
     pub(crate) seen: Vec<Seen>,
     /// What was lost where.
@@ -98,7 +96,6 @@ struct Moment {
     total: Option<u64>,
     kinds: Vec<u64>,
     thread: Duration,
-    ticks: [u64; 2],
     drops: DeviceDrops,
 }
 
@@ -144,7 +141,6 @@ pub(crate) fn measure(
         kinds,
         thread: after.thread.saturating_sub(before.thread),
         core,
-        ticks: [0, 1].map(|which| after.ticks[which].saturating_sub(before.ticks[which])),
         seen,
         drops,
         load_busy,
@@ -183,12 +179,6 @@ impl Moment {
         if let (Some(total), true) = (total, kinds.is_empty()) {
             kinds.push(total);
         }
-        Ok(Self {
-            total,
-            kinds,
-            thread: scene.thread_time()?,
-            ticks: scene.ticks(),
-            drops: rig.drops()?,
-        })
+        Ok(Self { total, kinds, thread: scene.thread_time()?, drops: rig.drops()? })
     }
 }

@@ -96,9 +96,8 @@ fn plots(document: &Document<'_>, results: &Results) -> Vec<(&'static str, &'sta
         bars
     };
     let stages = [
-        ("stage_own_code_ns", "own code"),
-        ("stage_kernel_calls_ns", "kernel, in its calls"),
-        ("stage_outside_thread_ns", "outside the thread: softirq, interrupts, others"),
+        ("thread_ns", "forwarding thread: own code, and the kernel in its calls"),
+        ("outside_thread_ns", "outside the thread: softirq, interrupts, others"),
     ];
     let latency = |metric| by_shape(&[(metric, "p99")], "µs");
     vec![
@@ -109,8 +108,7 @@ fn plots(document: &Document<'_>, results: &Results) -> Vec<(&'static str, &'sta
         ),
         (
             "The core's budget by stage",
-            "All of the router's core per delivered datagram. The thread's time is exact; how it divides into own code \
-             and kernel is sampled by ticks.",
+            "All of the router's core per delivered datagram.",
             by_shape(&stages, "ns"),
         ),
         (

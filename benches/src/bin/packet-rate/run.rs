@@ -91,6 +91,11 @@ fn run_group(
     });
     for (round, shape, contender) in turns {
         progress.set_message(format!("{} {}", shape.name, contender.name()));
+        if progress.is_hidden() {
+            // No terminal: a line for each turn.
+            let (number, all) = (progress.position() + 1, plan.turns());
+            eprintln!("{number}/{all}  {} {}", shape.name, contender.name());
+        }
         let turn = Turn { rig: &rig, meters: &meters, shape, effort: &plan.effort };
         let notes = &mut Notes { results, shape: shape.name, contender, round };
         let outcome = turn.take(contender, &mut floor_rate, notes);

@@ -153,16 +153,6 @@ impl Scene {
         threads.into_iter().map(|tid| meter::thread_time(pid, tid).map_err(gone)).sum()
     }
 
-    /// Its user and system time, in ticks: what the kernel happened to see.
-    pub(crate) fn ticks(&self) -> [u64; 2] {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid()));
-        let stat = stat.unwrap_or_default();
-        // proc_pid_stat(5): fields 14 and 15; the second is in parentheses and may hold spaces.
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let mut times = fields.split_whitespace().skip(11).map(|word| word.parse().unwrap_or(0));
-        [(); 2].map(|()| times.next().unwrap_or(0))
-    }
-
     /// Whether it is ours.
     pub(crate) fn is_router(&self) -> bool {
         self.contender.is_router()

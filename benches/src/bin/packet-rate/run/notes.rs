@@ -27,17 +27,10 @@ impl Notes<'_> {
         }
     }
 
-    /// Where the core's time went: user and system by the kernel's ticks, scaled to the thread's true time, and the
-    /// rest.
-    #[allow(clippy::cast_precision_loss, reason = "ticks of seconds")]
-    pub(super) fn note_stages(&mut self, stretch: &Stretch) {
-        let [user, system] = stretch.ticks.map(|ticks| ticks as f64);
-        let thread = stretch.per_datagram_ns(stretch.thread);
-        let share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
-        self.note("stage_own_code_ns", thread * share);
-        self.note("stage_kernel_calls_ns", thread * (1.0 - share));
+    /// What the core did beside the forwarding thread: interrupts, softirqs, others.
+    pub(super) fn note_rest(&mut self, stretch: &Stretch) {
         let rest = stretch.core.saturating_sub(stretch.thread);
-        self.note("stage_outside_thread_ns", stretch.per_datagram_ns(rest));
+        self.note("outside_thread_ns", stretch.per_datagram_ns(rest));
     }
 
     #[allow(clippy::cast_precision_loss, reason = "counts below 2^52")]

@@ -96,7 +96,7 @@ impl Turn<'_> {
         notes.note("core_ns", stretch.per_datagram_ns(stretch.core));
         notes.note("loss", stretch.loss());
         notes.note("load_busy", stretch.load_busy);
-        notes.note_stages(&stretch);
+        notes.note_rest(&stretch);
         notes.note_drops(&stretch);
         if let (Some(before), Some(answer)) = (allocated, self.ask_settled(scene)?) {
             #[allow(clippy::cast_precision_loss, reason = "a count near zero")]
