@@ -445,11 +445,12 @@ fn dev_prints_commands_whose_tokens_work_and_token_makes_more() {
 fn dev_ends_with_its_terminal_unless_it_was_asked_not_to() {
     for (under_nohup, ends) in [(false, true), (true, false)] {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(if under_nohup { "nohup" } else { BINARY });
-        if under_nohup {
-            command.arg(BINARY);
-        }
-        let mut child = command
+        // These tests may themselves run under nohup, and what is ignored is inherited.
+        let (runner, option) =
+            if under_nohup { ("nohup", None) } else { ("env", Some("--default-signal=HUP")) };
+        let mut child = Command::new(runner)
+            .args(option)
+            .arg(BINARY)
             .args(["dev", "--media-port", "0", "--tls-port", "0", "--state-dir"])
             .arg(dir.path().join("state"))
             .stdout(Stdio::piped())
