@@ -5,7 +5,7 @@
 
 use super::connection::Connection;
 use super::hall::Hall;
-use super::limits::CHECKS_MAX;
+use super::limits::{CHECKS_MAX, PACKET_LEN_MIN};
 use super::reader::End;
 use super::socket::Socket;
 use router::DropReason;
@@ -84,6 +84,9 @@ impl<S: Socket> Gate<S> {
         }
         if !self.connection.is_confirmed() && !self.is_check(packet) {
             return;
+        }
+        if packet.len() < PACKET_LEN_MIN {
+            return self.hall.count_drop(DropReason::Malformed);
         }
         self.hall.deliver(self.connection.path(), packet, now);
         self.delivered = true;

@@ -5,6 +5,7 @@ use super::admission::{Admission, Place};
 use super::connection::Connection;
 use super::limits::DoorLimits;
 use super::queue::Total;
+use super::room::Room;
 use super::socket::Socket;
 use crate::exchange::{
     ControlEvent, ControlStream, DoorOrder, Exchange, StreamArrival, StreamTransmit,
@@ -32,20 +33,22 @@ pub(super) struct Hall<S> {
     connections: RefCell<HashMap<ConnectionId, Rc<Connection<S>>>>,
     next: Cell<u64>,
     stopping: Cell<bool>,
+    room: Room,
 }
 
 impl<S: Socket> Hall<S> {
     pub(super) fn new(config: &DoorConfig, exchange: Arc<Exchange>) -> Self {
         Self {
-            exchange,
             limits: config.limits,
             marks: Cell::new(config.marks),
             tls: RefCell::new(Arc::clone(&config.tls_config)),
+            room: Room::new(exchange.workers.len()),
             admission: Admission::new(config.limits),
             queued: Total::default(),
             connections: RefCell::default(),
             next: Cell::new(0),
             stopping: Cell::new(false),
+            exchange,
         }
     }
 
@@ -118,6 +121,13 @@ impl<S: Socket> Hall<S> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.connections.borrow().is_empty()
+    }
+
+    /// Waits for room for what `connection` brings next; deliver it while holding what is answered.
+    pub(super) async fn wait_for_room(&self, connection: &Connection<S>) -> impl Drop + '_ {
+        let worker = self.worker_of(connection.path());
+        let pointless = || self.is_stopping() || connection.is_closing();
+        self.room.wait(&self.exchange, worker, pointless).await
     }
 
     /// Gives a packet to the connection's worker; call [`Hall::wake_worker`] after the last.

@@ -1,5 +1,6 @@
 //! Every limit of the doors, with its reason.
 
+use crate::exchange::STREAM_INBOX_MAX;
 use router::limits::CONSENT_TIMEOUT;
 use std::time::Duration;
 use wire::Kind;
@@ -83,6 +84,20 @@ pub(super) const HELLO_LEN_MAX: usize = 16 * 1024;
 /// STUN checks passed to a worker before it answered one. A client sends one every 200 ms or slower
 /// until it is answered.
 pub(super) const CHECKS_MAX: usize = 64;
+/// The shortest packet there is, in bytes: an RTP header (RFC 3550 §5.1). Shorter frames go to no
+/// worker.
+pub(super) const PACKET_LEN_MIN: usize = 12;
+/// Bytes one read can bring to an end: those it took, and those of a TLS record (RFC 8446 §5.2) it
+/// completes.
+const COMPLETED_LEN_MAX: usize = READ_LEN + 5 + 16 * 1024 + 256;
+/// Packets one read can bring: as many of the shortest as there are bytes for, and the one begun
+/// before.
+pub(super) const FRAMES_PER_READ_MAX: usize = COMPLETED_LEN_MAX / (PACKET_LEN_MIN + 2) + 1;
+/// Pause before a worker without room for these is looked at again: the timer's resolution. It
+/// routes thousands of packets meanwhile.
+pub(super) const ROOM_PAUSE: Duration = Duration::from_millis(1);
+/// A worker that finished no turn for so long is not waited for. Idle ones finish four a second.
+pub(super) const WORKER_STUCK: Duration = Duration::from_secs(2);
 /// Connections the kernel holds ready to be accepted, per listener.
 pub(super) const BACKLOG: i32 = 1_024;
 /// Packets taken from the workers between two looks at everything else.
@@ -103,5 +118,6 @@ pub(super) const RING_COMPLETIONS: u32 = 16_384;
 
 const _: () = assert!(WRITE_LEN >= PACKET_LEN_MAX + 2, "a batch holds any frame");
 const _: () = assert!(QUEUE_LEN_MAX >= WRITE_LEN);
+const _: () = assert!(STREAM_INBOX_MAX >= 2 * FRAMES_PER_READ_MAX, "a read seldom waits for room");
 const _: () = assert!(QUEUES_LEN_MAX >= 100 * QUEUE_LEN_MAX, "one queue is a small part of all");
 const _: () = assert!(RING_COMPLETIONS >= 2 * RING_ENTRIES);

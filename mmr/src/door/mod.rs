@@ -24,6 +24,7 @@ mod marking;
 mod plain;
 mod queue;
 mod reader;
+mod room;
 mod sealed;
 mod socket;
 mod thread;

@@ -100,14 +100,18 @@ async fn serve_media<S: Socket>(
 ) -> End {
     connection.begin_media(tls, Instant::now());
     tokio::task::spawn_local(writer::serve(Rc::clone(hall), Rc::clone(connection)));
+    let room = hall.wait_for_room(connection).await;
     if let Err(end) = frames.receive_plain(early, Instant::now()) {
         return end;
     }
+    drop(room);
     let mut buffer = vec![0; READ_LEN];
     loop {
         match read(connection, buffer).await {
             Ok((len, back)) => {
-                if let Err(end) = frames.receive(&back[..len], Instant::now()) {
+                let heard_at = Instant::now();
+                let _room = hall.wait_for_room(connection).await;
+                if let Err(end) = frames.receive(&back[..len], heard_at) {
                     return end;
                 }
                 buffer = back;
