@@ -60,6 +60,7 @@ impl Host {
         let namespace = self.namespace.try_clone().unwrap();
         thread::spawn(move || {
             setns(&namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            drop(namespace);
             body()
         })
     }

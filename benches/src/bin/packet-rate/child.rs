@@ -15,10 +15,8 @@ use std::thread;
 
 /// `packet-rate child-router CONFIG`.
 pub(crate) const ROUTER: &str = "child-router";
-/// `packet-rate child-floor` and `child-floor-gso`.
+/// `packet-rate child-floor FLOOR`.
 pub(crate) const FLOOR: &str = "child-floor";
-/// The same in trains.
-pub(crate) const FLOOR_GSO: &str = "child-floor-gso";
 /// How the names of a router's workers' threads begin.
 pub(crate) const WORKER: &str = "mmr-worker";
 

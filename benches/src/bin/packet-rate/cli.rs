@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
     /// A shape to run, may be given again; all when none is given. --list tells them.
     #[arg(long = "shape", value_name = "NAME")]
     shapes: Vec<String>,
-    /// A contender to run, may be given again; all when none is given. Ratios to the floor need the floor.
+    /// A contender to run, may be given again; routers, floor and floor-gso when none is given. Ratios to the floor need
+    /// the floor.
     #[arg(long = "contender", value_name = "NAME")]
     contenders: Vec<Contender>,
     /// How often every contender has its turn.
@@ -76,9 +77,7 @@ enum Child {
     #[command(name = child::ROUTER, hide = true)]
     Router { config: PathBuf },
     #[command(name = child::FLOOR, hide = true)]
-    Floor,
-    #[command(name = child::FLOOR_GSO, hide = true)]
-    FloorGso,
+    Floor { floor: Floor },
 }
 
 /// Does what was asked for.
@@ -89,8 +88,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), BenchError> {
     raise_file_limit();
     match &arguments.child {
         Some(Child::Router { config }) => return child::run_router(config),
-        Some(Child::Floor) => return child::run_floor(Floor::Plain),
-        Some(Child::FloorGso) => return child::run_floor(Floor::Gso),
+        Some(Child::Floor { floor }) => return child::run_floor(*floor),
         None => interrupt::listen(),
     }
     if arguments.list {
@@ -125,9 +123,9 @@ fn plan(arguments: &Arguments) -> Result<Plan, BenchError> {
     if arguments.loopback {
         shapes.iter_mut().for_each(|shape| shape.device = Device::Loopback);
     }
-    let contenders = Contender::ALL.into_iter();
-    let is_chosen = |contender: &Contender| {
-        arguments.contenders.is_empty() || arguments.contenders.contains(contender)
+    let contenders = match arguments.contenders.is_empty() {
+        true => Contender::USUAL.to_vec(),
+        false => arguments.contenders.clone(),
     };
     if arguments.quick || arguments.cost_only {
         shapes.iter_mut().for_each(|shape| shape.looks = &[Look::Cost]);
@@ -144,7 +142,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, BenchError> {
             strict: !arguments.loopback,
         },
     };
-    Ok(Plan { shapes, contenders: contenders.filter(is_chosen).collect(), effort })
+    Ok(Plan { shapes, contenders, effort })
 }
 
 /// For `--quick`: one of each kind of device and media.

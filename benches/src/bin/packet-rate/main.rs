@@ -26,6 +26,7 @@ mod scene;
 mod shape;
 mod sink;
 mod stamp;
+mod strangers;
 mod table;
 mod targets;
 

@@ -3,6 +3,7 @@
 use crate::error::BenchError;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::raw::RawChannel;
 use wire::control::{ClientMessage, Codec, Key, LayerOffer, ServerMessage};
@@ -20,15 +21,17 @@ const UFRAG: &str = "packetrate";
 
 /// In a meeting.
 pub(crate) struct Member {
-    channel: RawChannel,
-    links: BTreeMap<Kind, Link>,
+    /// To hear and forget everything from, until it closes: a participant that does not listen is sent away.
+    pub(crate) channel: RawChannel,
+    /// By kind.
+    pub(crate) links: BTreeMap<Kind, Link>,
     /// Other people's, heard of so far.
     streams: Vec<(Kind, StreamId)>,
 }
 
 /// Bound, or about to be.
 pub(crate) struct Link {
-    pub(crate) socket: UdpSocket,
+    pub(crate) socket: Arc<UdpSocket>,
     ufrag: String,
     password: String,
     checks: u32,
@@ -65,7 +68,7 @@ impl Member {
         };
         let socket = UdpSocket::bind((ip, 0)).map_err(failed)?;
         socket.connect(addresses.udp[0]).map_err(failed)?;
-        let mut link = Link { socket, ufrag, password: password.0, checks: 0 };
+        let mut link = Link { socket: Arc::new(socket), ufrag, password: password.0, checks: 0 };
         link.bind()?;
         self.links.insert(kind, link);
         Ok(())
@@ -105,16 +108,6 @@ impl Member {
             self.hear_until("subscribed", subscribed).await?;
         }
         Ok(())
-    }
-
-    /// Its links, by kind.
-    pub(crate) fn links(&mut self) -> &mut BTreeMap<Kind, Link> {
-        &mut self.links
-    }
-
-    /// Hears and forgets everything until the channel closes: a participant that does not listen is sent away.
-    pub(crate) async fn stay(self) {
-        self.channel.drain().await;
     }
 
     /// Hears until the message that `is_it`; takes note of streams on the way.
@@ -173,19 +166,6 @@ impl Link {
             }
         }
         Err(BenchError::part("router", "no answer to STUN checks"))
-    }
-
-    /// The same link, on the same socket: one to check with, one to send media from.
-    ///
-    /// # Errors
-    /// No file descriptor is left.
-    pub(crate) fn twin(&self) -> std::io::Result<Self> {
-        Ok(Self {
-            socket: self.socket.try_clone()?,
-            ufrag: self.ufrag.clone(),
-            password: self.password.clone(),
-            checks: self.checks,
-        })
     }
 }
 

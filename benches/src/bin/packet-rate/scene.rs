@@ -3,14 +3,15 @@
 pub(crate) use crate::child::Answer;
 use crate::child::{self, Process};
 use crate::error::BenchError;
-use crate::floor::Table;
-use crate::gathering::{self, Gathering};
+use crate::floor::{Floor, Table};
+use crate::gathering::Gathering;
 use crate::load::{Flow, Load};
 use crate::member::PAYLOAD_TYPE;
 use crate::meter;
 use crate::rig::{LOAD_CPU, ROUTER_CPU, Rig};
 use crate::shape::Shape;
 use crate::sink::Sink;
+use crate::strangers;
 use mmr::dev::Dev;
 use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
@@ -29,11 +30,19 @@ pub(crate) enum Contender {
     Floor,
     /// The same in trains.
     FloorGso,
+    /// The floor with one system call a datagram.
+    FloorOne,
+    /// The floor with a DSCP mark in a control message.
+    FloorMarked,
+    /// The floor with "don't fragment", and no path's MTU looked up.
+    FloorWhole,
+    /// floor-one, with a connected socket for each destination.
+    FloorConnected,
 }
 
 impl Contender {
-    /// Every one, in the order they have their turns.
-    pub(crate) const ALL: [Self; 4] = [Self::Floor, Self::Uring, Self::FloorGso, Self::Poll];
+    /// Who has a turn when nobody was chosen, in this order.
+    pub(crate) const USUAL: [Self; 4] = [Self::Floor, Self::Uring, Self::FloorGso, Self::Poll];
 
     /// In tables.
     pub(crate) const fn name(self) -> &'static str {
@@ -42,12 +51,29 @@ impl Contender {
             Self::Poll => "poll",
             Self::Floor => "floor",
             Self::FloorGso => "floor-gso",
+            Self::FloorOne => "floor-one",
+            Self::FloorMarked => "floor-marked",
+            Self::FloorWhole => "floor-whole",
+            Self::FloorConnected => "floor-connected",
+        }
+    }
+
+    /// Which floor it is.
+    const fn floor(self) -> Option<Floor> {
+        match self {
+            Self::Uring | Self::Poll => None,
+            Self::Floor => Some(Floor::Plain),
+            Self::FloorGso => Some(Floor::Gso),
+            Self::FloorOne => Some(Floor::One),
+            Self::FloorMarked => Some(Floor::Marked),
+            Self::FloorWhole => Some(Floor::Whole),
+            Self::FloorConnected => Some(Floor::Connected),
         }
     }
 
     /// Whether it is ours.
     pub(crate) const fn is_router(self) -> bool {
-        matches!(self, Self::Uring | Self::Poll)
+        self.floor().is_none()
     }
 }
 
@@ -59,10 +85,11 @@ pub(crate) struct Scene {
     pub(crate) sink: Sink,
     /// Destination ports of each kind, in the shape's order.
     pub(crate) ports: Vec<Vec<u16>>,
+    /// Consent and channels of a router's participants. Dropped before the process, which ends when its standard input
+    /// does: their threads hold that too.
+    _gathering: Option<Gathering>,
     process: Process,
     contender: Contender,
-    /// Consent and channels of a router's participants. Dropped before the process.
-    _gathering: Option<Gathering>,
     _dev: Option<Dev>,
 }
 
@@ -70,8 +97,21 @@ pub(crate) struct Scene {
 pub(crate) struct Sockets {
     /// For each kind of the shape: who sends, with their labels.
     pub(crate) publishers: Vec<Vec<(UdpSocket, u32)>>,
-    /// For each kind of the shape: who receives.
+    /// For each kind of the shape: who receives. Empty when there are too many; they are then counted, not timed.
     pub(crate) subscribers: Vec<Vec<UdpSocket>>,
+    /// For each kind of the shape: the ports of all who receive.
+    pub(crate) ports: Vec<Vec<u16>>,
+}
+
+impl Sockets {
+    /// None yet, of so many kinds.
+    pub(crate) fn none(kinds: usize) -> Self {
+        Self {
+            publishers: (0..kinds).map(|_| Vec::new()).collect(),
+            subscribers: (0..kinds).map(|_| Vec::new()).collect(),
+            ports: vec![Vec::new(); kinds],
+        }
+    }
 }
 
 impl Scene {
@@ -80,9 +120,9 @@ impl Scene {
     /// # Errors
     /// It does not start, or turns somebody away.
     pub(crate) fn new(rig: &Rig, contender: Contender, shape: &Shape) -> Result<Self, BenchError> {
-        match contender.is_router() {
-            true => Self::with_router(rig, contender, shape),
-            false => Self::with_floor(rig, contender, shape),
+        match contender.floor() {
+            None => Self::with_router(rig, contender, shape),
+            Some(floor) => Self::with_floor(rig, contender, floor, shape),
         }
     }
 
@@ -99,10 +139,14 @@ impl Scene {
         Self::assemble(rig, shape, contender, process, sockets, Some(gathering), Some(dev))
     }
 
-    fn with_floor(rig: &Rig, contender: Contender, shape: &Shape) -> Result<Self, BenchError> {
-        let role = if contender == Contender::FloorGso { child::FLOOR_GSO } else { child::FLOOR };
-        let mut process = rig.at_router(|| Process::start(&[role]))?;
-        let (sockets, routes) = rig.at_load(|| gathering::strangers(rig.load_ip(), shape))?;
+    fn with_floor(
+        rig: &Rig,
+        contender: Contender,
+        floor: Floor,
+        shape: &Shape,
+    ) -> Result<Self, BenchError> {
+        let mut process = rig.at_router(|| Process::start(&[child::FLOOR, floor.name()]))?;
+        let (sockets, routes) = rig.at_load(|| strangers::strangers(rig.load_ip(), shape))?;
         let table = Table { listen: (rig.router_ip(), 0).into(), routes };
         let line =
             serde_json::to_string(&table).map_err(|cause| BenchError::part("floor", cause))?;
@@ -135,7 +179,7 @@ impl Scene {
             })
         });
         let load = Load::new(flows.collect())?;
-        let ports = sockets.subscribers.iter().map(|sockets| ports(sockets)).collect();
+        let ports = sockets.ports;
         let sink = Sink::start(sockets.subscribers, |body| rig.spawn_at_load(body))?;
         Ok(Self { load, sink, ports, process, contender, _gathering: gathering, _dev: dev })
     }
@@ -209,11 +253,6 @@ fn configuration(rig: &Rig, contender: Contender, shape: &Shape) -> String {
         channels = people + 64,
     );
     text
-}
-
-fn ports(sockets: &[UdpSocket]) -> Vec<u16> {
-    let port = |socket: &UdpSocket| socket.local_addr().map_or(0, |address| address.port());
-    sockets.iter().map(port).collect()
 }
 
 fn gone(cause: std::io::Error) -> BenchError {

@@ -164,6 +164,7 @@ fn meetings(base: &Shape) -> Shape {
     Shape {
         name: "meetings-1000",
         group: "meetings-1000",
+        has_floors: false,
         rounds_max: MEETINGS_ROUNDS,
         about: "1,000 meetings of 10: all send audio, 3 send video, at a fiftieth of a real meeting's rate",
         meetings: 1_000,

@@ -1,11 +1,10 @@
 //! recvmmsg and sendmmsg on memory taken once. The only unsafe code of the floors.
 
-use super::Floor;
-use socket2::SockAddr;
+use super::{Destination, Floor};
 use std::io;
 use std::marker::PhantomData;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 /// Datagrams of one recvmmsg.
@@ -115,6 +114,11 @@ pub(super) struct SendMemory {
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
     controls: Box<[Control]>,
+    /// What each message is sent through.
+    sockets: Box<[RawFd]>,
+    /// Messages of one call.
+    at_once: usize,
+    marked: bool,
 }
 
 /// What sendmmsg sends. `'p` is the borrow of the packets and addresses: while the batch is there, so are they.
@@ -126,11 +130,17 @@ pub(super) struct Batch<'p> {
 }
 
 impl SendMemory {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(floor: Floor) -> Self {
+        let marked = floor == Floor::Marked;
+        let control = if marked { mark_control() } else { train_control() };
+        let one = matches!(floor, Floor::One | Floor::Connected);
         Self {
             headers: vec![empty_header(); SEND_MAX].into(),
             vectors: vec![EMPTY_VECTOR; SEND_MAX].into(),
-            controls: vec![train_control(); SEND_MAX].into(),
+            controls: vec![control; SEND_MAX].into(),
+            sockets: vec![-1; SEND_MAX].into(),
+            at_once: if one { 1 } else { SEND_MAX },
+            marked,
         }
     }
 }
@@ -141,7 +151,7 @@ impl<'p> Batch<'p> {
     }
 
     /// Adds one message; a full batch is sent first.
-    pub(super) fn push(&mut self, datagram: &Datagram<'p>, destination: &'p SockAddr) {
+    pub(super) fn push(&mut self, datagram: &Datagram<'p>, destination: &'p Destination) {
         if self.len == SEND_MAX {
             self.flush();
         }
@@ -151,9 +161,13 @@ impl<'p> Batch<'p> {
         self.memory.vectors[index] =
             libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         let header = &mut self.memory.headers[index].msg_hdr;
-        header.msg_name = destination.as_ptr().cast_mut().cast();
-        header.msg_namelen = destination.len();
-        header.msg_controllen = 0;
+        let Destination { address, connected } = destination;
+        (header.msg_name, header.msg_namelen) = match connected {
+            None => (address.as_ptr().cast_mut().cast(), address.len()),
+            Some(_) => (ptr::null_mut(), 0),
+        };
+        self.memory.sockets[index] = connected.as_ref().unwrap_or(self.socket).as_raw_fd();
+        header.msg_controllen = if self.memory.marked { CONTROL_LEN as _ } else { 0 };
         if *segment != 0 && usize::from(*segment) < bytes.len() {
             self.memory.controls[index].0[CONTROL_DATA..CONTROL_DATA + 2]
                 .copy_from_slice(&segment.to_ne_bytes());
@@ -164,21 +178,25 @@ impl<'p> Batch<'p> {
 
     /// Sends all; what the kernel refuses is lost.
     pub(super) fn flush(&mut self) {
-        let SendMemory { headers, vectors, controls } = &mut *self.memory;
+        let SendMemory { headers, vectors, controls, sockets, at_once, .. } = &mut *self.memory;
         let (vectors, controls) = (vectors.as_mut_ptr(), controls.as_mut_ptr());
         for (index, header) in headers[..self.len].iter_mut().enumerate() {
             header.msg_hdr.msg_iov = vectors.wrapping_add(index);
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = controls.wrapping_add(index).cast();
         }
-        let mut left = &mut headers[..self.len];
-        while let Ok(count @ 1..) = u32::try_from(left.len()) {
-            let (fd, first) = (self.socket.as_raw_fd(), left.as_mut_ptr());
-            // SAFETY: `count` headers, each filled by `push` since the batch began: names and bytes are borrowed for
-            // 'p, which `self` does not outlive; vectors and controls are elements of `memory`, borrowed mutably. The
-            // kernel reads them, writes the headers' lengths, and keeps no pointer.
+        let (mut left, mut sockets) = (&mut headers[..self.len], &sockets[..self.len]);
+        // With more than one at once they are all the same socket.
+        while let (Ok(count @ 1..), Some(&fd)) =
+            (u32::try_from(left.len().min(*at_once)), sockets.first())
+        {
+            let first = left.as_mut_ptr();
+            // SAFETY: `count` headers, each filled by `push` since the batch began: names, bytes and what `fd` belongs
+            // to are borrowed for 'p, which `self` does not outlive; vectors and controls are elements of `memory`,
+            // borrowed mutably. The kernel reads them, writes the headers' lengths, and keeps no pointer.
             let sent = unsafe { libc::sendmmsg(fd, first, count, 0) };
-            left = &mut left[usize::try_from(sent).unwrap_or(1)..];
+            let sent = usize::try_from(sent).unwrap_or(1);
+            (left, sockets) = (&mut left[sent..], &sockets[sent..]);
         }
         self.len = 0;
     }
@@ -200,4 +218,24 @@ fn train_control() -> Control {
     control.0[8..12].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
     control.0[12..16].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
     control
+}
+
+/// IP_TOS's control message: DSCP 46, whatever the kind.
+fn mark_control() -> Control {
+    let mut control = Control([0; CONTROL_LEN]);
+    // CMSG_LEN(4) is 20.
+    control.0[..8].copy_from_slice(&20_u64.to_ne_bytes());
+    control.0[8..12].copy_from_slice(&libc::IPPROTO_IP.to_ne_bytes());
+    control.0[12..16].copy_from_slice(&libc::IP_TOS.to_ne_bytes());
+    control.0[16..20].copy_from_slice(&(46_i32 << 2).to_ne_bytes());
+    control
+}
+
+/// Sets IP_PMTUDISC_PROBE (ip(7)).
+pub(super) fn never_fragment(socket: &UdpSocket) -> io::Result<()> {
+    let value: libc::c_int = libc::IP_PMTUDISC_PROBE;
+    let (fd, level, option) = (socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+    // SAFETY: an int, and its length; the kernel keeps no pointer to it.
+    let outcome = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), 4) };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -6,24 +6,46 @@
 
 mod batch;
 
-use crate::gathering::Routes;
+use crate::strangers::Routes;
 use batch::{Batch, Receiver, SendMemory};
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 use socket2::SockAddr;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// As much as the router's own sockets get.
 const BUFFER_BYTES: usize = 4 << 20;
 
-/// Which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which. All but the first two change one thing of the first, to show what it costs or brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Floor {
     /// Datagram by datagram.
     Plain,
     /// In trains.
     Gso,
+    /// A system call for each datagram sent.
+    One,
+    /// A control message with a DSCP mark for each.
+    Marked,
+    /// "Don't fragment", and no path's MTU looked up.
+    Whole,
+    /// Like `One`, on a connected socket for each destination: its route is cached.
+    Connected,
+}
+
+impl Floor {
+    /// How its child is told.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gso => "gso",
+            Self::One => "one",
+            Self::Marked => "marked",
+            Self::Whole => "whole",
+            Self::Connected => "connected",
+        }
+    }
 }
 
 /// What a floor is told on its standard input, as one line of JSON.
@@ -45,21 +67,48 @@ pub(crate) fn open(listen: SocketAddr, floor: Floor) -> io::Result<UdpSocket> {
     if setsockopt(&socket, sockopt::SndBufForce, &BUFFER_BYTES).is_err() {
         setsockopt(&socket, sockopt::SndBuf, &BUFFER_BYTES)?;
     }
-    if floor == Floor::Gso {
-        setsockopt(&socket, sockopt::UdpGroSegment, &true)?;
+    match floor {
+        Floor::Gso => setsockopt(&socket, sockopt::UdpGroSegment, &true)?,
+        Floor::Whole => batch::never_fragment(&socket)?,
+        _ => {}
     }
+    Ok(socket)
+}
+
+/// Somebody a floor sends to.
+struct Destination {
+    address: SockAddr,
+    /// A socket for it alone.
+    connected: Option<UdpSocket>,
+}
+
+impl Destination {
+    fn new(address: SocketAddr, from: &UdpSocket, floor: Floor) -> io::Result<Self> {
+        let connected = match floor {
+            Floor::Connected => Some(connect(from.local_addr()?.ip(), address)?),
+            _ => None,
+        };
+        Ok(Self { address: address.into(), connected })
+    }
+}
+
+/// From a port of its own: nobody in the bench looks where media comes from.
+fn connect(from: IpAddr, to: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((from, 0))?;
+    socket.connect(to)?;
+    setsockopt(&socket, sockopt::SndBuf, &BUFFER_BYTES)?;
     Ok(socket)
 }
 
 /// Forwards until the socket fails: for ever.
 pub(crate) fn forward(socket: &UdpSocket, floor: Floor, table: &Table) -> io::Result<()> {
-    let mut destinations = vec![Vec::<SockAddr>::new(); usize::from(u16::MAX) + 1];
+    let mut destinations = Vec::from_iter((0..=u16::MAX).map(|_| Vec::new()));
     for (port, addresses) in &table.routes {
-        destinations[usize::from(*port)] =
-            addresses.iter().map(|address| (*address).into()).collect();
+        let all = addresses.iter().map(|address| Destination::new(*address, socket, floor));
+        destinations[usize::from(*port)] = all.collect::<io::Result<Vec<_>>>()?;
     }
     let mut receiver = Receiver::new(floor);
-    let mut memory = SendMemory::new();
+    let mut memory = SendMemory::new(floor);
     loop {
         let count = receiver.receive(socket)?;
         let mut batch = Batch::begin(&mut memory, socket);
