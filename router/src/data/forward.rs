@@ -8,7 +8,8 @@
 use super::Router;
 use super::clock::Stamp;
 use super::ingress::Accepted;
-use crate::{Arrival, DropReason, Event, Outbox, Payload, PeerMessage, Source, limits};
+use crate::{Arrival, DropReason, Event, Outbox, Path, Payload, PeerMessage, Source, limits};
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::time::Instant;
 use wire::demux::{Class, classify};
@@ -51,19 +52,20 @@ impl Router {
             0 => arrival.bytes.len(),
             segment => usize::from(segment),
         };
-        let mut sender = self.links.by_path(&arrival.path);
+        // Media asks for it, a check does not, and after one it may be another.
+        let mut sender = OnceCell::new();
         let mut run = None;
         let mut start = 0;
         for packet in arrival.bytes.chunks(segment) {
             let span = start..start + packet.len();
             start = span.end;
-            match self.judge(sender, packet, run.as_ref(), now) {
+            match self.judge(&arrival.path, &sender, packet, run.as_ref(), now) {
                 Ok(Verdict::Media(packet)) => {
                     run = Some(self.prolong(run, packet, span, &arrival, outbox));
                 }
                 Ok(Verdict::Check) => {
                     self.handle_check(arrival.path, packet, at, outbox);
-                    sender = self.links.by_path(&arrival.path);
+                    sender = OnceCell::new();
                 }
                 Ok(Verdict::Report(link)) => self.handle_rtcp(link, packet, now, outbox),
                 Err(reason) => self.tally.drops.count(reason),
@@ -75,7 +77,8 @@ impl Router {
     /// Steps 2 to 6 of a packet's way.
     fn judge(
         &mut self,
-        sender: Option<u32>,
+        path: &Path,
+        sender: &OnceCell<Option<u32>>,
         packet: &[u8],
         run: Option<&Run>,
         now: Stamp,
@@ -83,13 +86,14 @@ impl Router {
         if packet.len() > wire::limits::PACKET_LEN_MAX {
             return Err(DropReason::Oversized);
         }
+        let sender = || sender.get_or_init(|| self.links.by_path(path)).ok_or(DropReason::Stranger);
         match classify(packet) {
             Some(Class::Stun) => Ok(Verdict::Check),
             Some(Class::Rtp) => {
-                let link = sender.ok_or(DropReason::Stranger)?;
+                let link = sender()?;
                 self.admit(link, packet, run, now).map(Verdict::Media)
             }
-            Some(Class::Rtcp) => sender.ok_or(DropReason::Stranger).map(Verdict::Report),
+            Some(Class::Rtcp) => sender().map(Verdict::Report),
             Some(Class::Dtls) | None => Err(DropReason::Malformed),
         }
     }
