@@ -176,7 +176,7 @@ impl Receiver {
                 name: &self.names[i].bytes[..name_len],
                 control: &self.controls[i].0[..control_len],
                 flags: header.msg_flags,
-                offset: slot.start(),
+                offset: 0,
                 len: self.headers[i].msg_len as usize,
             };
             match reception.hear(&raw) {
@@ -192,8 +192,7 @@ impl Receiver {
         let (names, vectors) = (self.names.as_mut_ptr(), self.vectors.as_mut_ptr());
         let controls = self.controls.as_mut_ptr();
         for (i, slot) in self.slots.iter_mut().enumerate() {
-            let start = slot.start();
-            let memory = &mut slot.memory_mut()[start..];
+            let memory = slot.memory_mut();
             let vector =
                 libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
             // SAFETY: there are RECEIVE_MAX vectors, and never more slots.

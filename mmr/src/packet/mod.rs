@@ -16,9 +16,6 @@ pub const SLOT_LEN: usize = 65_536 + HEADROOM;
 /// waits in the socket's buffer. They are 64.5 MiB of address space; memory stands behind the pages
 /// that were ever written, which are one or two a slot unless long trains come.
 pub const SLOTS: u16 = 1_024;
-/// Bytes of a cache line.
-pub const LINE: usize = 64;
-
 /// A receive buffer, owned.
 pub struct Slot {
     id: SlotId,
@@ -44,13 +41,6 @@ impl Slot {
     /// Its number within its inbox.
     pub fn id(&self) -> SlotId {
         self.id
-    }
-
-    /// Where in its memory a cache line begins: a datagram that begins there is copied to its destinations markedly
-    /// faster.
-    pub fn start(&self) -> usize {
-        let address = self.memory.as_ptr().addr();
-        address.next_multiple_of(LINE) - address
     }
 
     /// Its memory.

@@ -77,9 +77,8 @@ impl BufferRing {
     /// # Panics
     /// The slot's number is not below what the ring was made for.
     pub(super) fn provide(&mut self, slot: Slot) {
-        let start = slot.start();
         let (id, memory) = slot.into_parts();
-        let len = u32::try_from(memory.len() - start).unwrap_or(u32::MAX);
+        let len = u32::try_from(memory.len()).unwrap_or(u32::MAX);
         let memory = NonNull::from(Box::leak(memory));
         let place = &mut self.lent[usize::from(id.0)];
         assert!(place.is_none(), "two slots of the same number");
@@ -88,8 +87,7 @@ impl BufferRing {
         // before the tail it was told; as no more slots are lent than there are entries, this one
         // is not among them.
         let entry = unsafe { self.entries.add(usize::from(self.tail & self.mask)).as_mut() };
-        let address = memory.cast::<u8>().as_ptr().wrapping_add(start);
-        entry.set_addr(address.expose_provenance() as u64);
+        entry.set_addr(memory.cast::<u8>().as_ptr().expose_provenance() as u64);
         entry.set_len(len);
         entry.set_bid(id.0);
         self.tail = self.tail.wrapping_add(1);

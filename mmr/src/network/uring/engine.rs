@@ -10,7 +10,7 @@ use crate::network::cmsg::RECEIVE_LEN_MAX;
 use crate::network::inbox::Inbox;
 use crate::network::reception::{Raw, Reception};
 use crate::network::sender::{Failure, Flush};
-use crate::packet::{HEADROOM, LINE, Slot};
+use crate::packet::{HEADROOM, Slot};
 use io_uring::cqueue::{self, buffer_select, more};
 use io_uring::opcode;
 use io_uring::squeue::{self, Flags};
@@ -29,12 +29,10 @@ const SEND: u32 = 2;
 const WAKE: u32 = 3;
 
 /// Where a datagram begins in its slot: behind the ring's header, the sender's name and the control
-/// messages, which get so much room that it begins with a cache line.
-const PAYLOAD_OFFSET: usize =
-    (RING_HEADER_LEN + NAME_LEN_MAX + RECEIVE_LEN_MAX).next_multiple_of(LINE);
-const CONTROL_LEN: usize = PAYLOAD_OFFSET - RING_HEADER_LEN - NAME_LEN_MAX;
+/// messages.
+const PAYLOAD_OFFSET: usize = RING_HEADER_LEN + NAME_LEN_MAX + RECEIVE_LEN_MAX;
 const RING_HEADER_LEN: usize = 16;
-const _: () = assert!(PAYLOAD_OFFSET + LINE <= HEADROOM);
+const _: () = assert!(PAYLOAD_OFFSET <= HEADROOM);
 
 const SEND_FLAGS: u32 = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).cast_unsigned();
 
@@ -68,7 +66,7 @@ impl Engine {
         ring.register_files(&files.collect::<Vec<_>>())?;
         let mut layout = Box::new(empty_header().msg_hdr);
         layout.msg_namelen = NAME_SOCKLEN_MAX;
-        layout.msg_controllen = CONTROL_LEN as _;
+        layout.msg_controllen = RECEIVE_LEN_MAX as _;
         let buffers = BufferRing::new(slots);
         // SAFETY: `drop` below drops the buffers only when they are unregistered, and nothing fails
         // until then.
@@ -208,15 +206,13 @@ fn describe(
     layout: &libc::msghdr,
     reception: &mut Reception,
 ) -> Result<crate::network::Heard, DropReason> {
-    let start = slot.start();
-    let out =
-        RecvMsgOut::parse(&slot.memory()[start..], layout).map_err(|()| DropReason::Truncated)?;
+    let out = RecvMsgOut::parse(slot.memory(), layout).map_err(|()| DropReason::Truncated)?;
     reception.hear(&Raw {
         socket,
         name: out.name_data(),
         control: out.control_data(),
         flags: out.flags().cast_signed(),
-        offset: start + PAYLOAD_OFFSET,
+        offset: PAYLOAD_OFFSET,
         len: out.payload_data().len(),
     })
 }

@@ -1,6 +1,5 @@
-//! How many slots the kernel has to receive into: few, so that it soon fills again what is still in the core's cache. A
-//! ring gives its buffers out in turn; with a thousand, each came round cold, and copying a train to its destinations
-//! took three times as long.
+//! How many slots the kernel has to receive into: few, so that few are ever written. A ring gives its buffers out in turn;
+//! with a thousand lent, a quiet worker's memory grows by all of them.
 //!
 //! When they run out nothing is lost: what comes meanwhile waits in the socket, and the next turn gets twice as many. So
 //! turns grow when more comes than goes, which is how a worker notices (the router's overload).
