@@ -126,7 +126,10 @@ const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
 
 /// Packets leave whole, marked "don't fragment", or not at all; what ICMP says of a path's MTU, which anybody may forge,
 /// is not asked (ip(7); RFC 8085 §3.2). It also spares the kernel to number each packet.
-fn never_fragment(socket: &Socket) -> io::Result<()> {
+///
+/// # Errors
+/// It is no IP socket.
+pub fn never_fragment(socket: &Socket) -> io::Result<()> {
     let (level, option, value) = match socket.domain()? {
         Domain::IPV6 => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
         _ => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),

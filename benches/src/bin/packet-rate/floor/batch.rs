@@ -230,12 +230,3 @@ fn mark_control() -> Control {
     control.0[16..20].copy_from_slice(&(46_i32 << 2).to_ne_bytes());
     control
 }
-
-/// Sets IP_PMTUDISC_PROBE (ip(7)).
-pub(super) fn never_fragment(socket: &UdpSocket) -> io::Result<()> {
-    let value: libc::c_int = libc::IP_PMTUDISC_PROBE;
-    let (fd, level, option) = (socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
-    // SAFETY: an int, and its length; the kernel keeps no pointer to it.
-    let outcome = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), 4) };
-    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}

@@ -8,9 +8,10 @@ mod batch;
 
 use crate::strangers::Routes;
 use batch::{Batch, Receiver, SendMemory};
+use mmr::network::sockets::never_fragment;
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
-use socket2::SockAddr;
+use socket2::{SockAddr, SockRef};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -69,7 +70,7 @@ pub(crate) fn open(listen: SocketAddr, floor: Floor) -> io::Result<UdpSocket> {
     }
     match floor {
         Floor::Gso => setsockopt(&socket, sockopt::UdpGroSegment, &true)?,
-        Floor::Whole => batch::never_fragment(&socket)?,
+        Floor::Whole => never_fragment(&SockRef::from(&socket))?,
         _ => {}
     }
     Ok(socket)
