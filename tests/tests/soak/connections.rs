@@ -1,7 +1,6 @@
 //! Connections that come to nothing: reset before, within and after their first words.
 
-use crate::siege::Siege;
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use crate::siege::{Siege, reset_in_the_end};
 use rustls::ClientConnection;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -102,11 +101,10 @@ fn assert_refused(mut connection: TcpStream) {
     assert!(matches!(kind, None | Some(ErrorKind::ConnectionReset)), "{kind:?}");
 }
 
-/// A connection that says this, and is reset when dropped: nothing of it lingers in TIME_WAIT.
+/// A connection that says this, and is reset when dropped.
 fn begin(address: SocketAddr, words: &[u8]) -> TcpStream {
     let mut connection = TcpStream::connect(address).unwrap();
-    let reset = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-    setsockopt(&connection, Linger, &reset).unwrap();
+    reset_in_the_end(&connection);
     // The daemon may have refused it already.
     let _ = connection.write_all(words);
     connection

@@ -2,6 +2,8 @@
 //! meeting on it.
 
 use mmr::stats::Stats;
+use nix::sys::socket::{setsockopt, sockopt::Linger};
+use std::net::TcpStream;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,6 +117,12 @@ fn tally(stats: &Stats) -> String {
          workers' drops {drops:?}",
         door.refused, door.abandoned, door.drops, control.refused, control.closed, control.errors
     )
+}
+
+/// The connection is reset when dropped: nothing of it lingers in TIME_WAIT.
+pub(crate) fn reset_in_the_end(connection: &TcpStream) {
+    let reset = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(connection, Linger, &reset).unwrap();
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -1,6 +1,6 @@
 //! A control channel on a blocking socket: fast to open, said anything to, and reset in the end.
 
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use crate::siege::reset_in_the_end;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -17,9 +17,7 @@ impl Channel {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket.set_nodelay(true).unwrap();
-        // Nothing of it lingers in TIME_WAIT.
-        let reset = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-        setsockopt(&socket, Linger, &reset).unwrap();
+        reset_in_the_end(&socket);
         let name = "localhost".try_into().unwrap();
         let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
         let url = format!("wss://localhost{}", wire::control::PATH);
