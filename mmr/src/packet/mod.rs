@@ -16,6 +16,7 @@ pub const SLOT_LEN: usize = 65_536 + HEADROOM;
 /// waits in the socket's buffer. They are 64.5 MiB of address space; memory stands behind the pages
 /// that were ever written, which are one or two a slot unless long trains come.
 pub const SLOTS: u16 = 1_024;
+
 /// A receive buffer, owned.
 pub struct Slot {
     id: SlotId,

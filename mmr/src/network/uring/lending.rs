@@ -1,8 +1,9 @@
-//! How many slots the kernel has to receive into: few, so that few are ever written. A ring gives its buffers out in turn;
-//! with a thousand lent, a quiet worker's memory grows by all of them.
+//! How many slots the kernel has to receive into: few, so that few are ever written. A ring gives
+//! its buffers out in turn; with a thousand lent, a quiet worker's memory grows by all of them.
 //!
-//! When they run out nothing is lost: what comes meanwhile waits in the socket, and the next turn gets twice as many. So
-//! turns grow when more comes than goes, which is how a worker notices (the router's overload).
+//! When they run out nothing is lost: what comes meanwhile waits in the socket, and the next turn
+//! gets twice as many. So turns grow when more comes than goes, which is how a worker notices (the
+//! router's overload).
 
 /// Enough for a turn's arrivals while a worker is not busy.
 const MIN: usize = 16;

@@ -25,7 +25,7 @@ const CONSENT_MOMENTS: u32 = 100;
 /// Kinds of an idle participant's links: as many as there are.
 const IDLE_LINKS: u32 = 3;
 /// Idle people of a meeting: nobody is told of ten thousand others.
-const IDLE_MEETING: u32 = 8;
+const IDLE_MEETING: usize = 8;
 
 /// A meeting's people, in the order they join, with their tokens.
 pub(super) type Meeting = Vec<(Part, String)>;
@@ -71,7 +71,7 @@ pub(super) fn meetings(dev: &Dev, shape: &Shape) -> Vec<Meeting> {
         meetings.push(parts.map(|(number, part)| invite(&name, number, part)).collect());
     }
     let idle: Vec<_> = (0..shape.idle_links.div_ceil(IDLE_LINKS)).collect();
-    for (meeting, numbers) in idle.chunks(IDLE_MEETING as usize).enumerate() {
+    for (meeting, numbers) in idle.chunks(IDLE_MEETING).enumerate() {
         let name = format!("idle{meeting}");
         meetings.push(
             numbers.iter().map(|number| invite(&name, *number as usize, Part::Idle)).collect(),
