@@ -8,7 +8,7 @@ use crate::door::{self, DoorConfig, DoorError, DoorHandle, DoorLimits};
 use crate::exchange::{Exchange, WorkerOrder};
 use crate::network::sockets::{self, Listening, SocketOptions};
 use crate::network::{self, Backend};
-use crate::stats::Stats;
+use crate::stats;
 use crate::worker::{self, WorkerConfig, WorkerHandle};
 use crate::{Config, Error, addresses, startup};
 use router::{MeetingsConfig, RouterConfig, WorkerId, limits};
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wire::control::Addresses;
+use wire::stats::Stats;
 
 /// A running router. Dropped, it ends as with [`Daemon::stop`], and blocks for as long as that
 /// takes.
@@ -106,7 +107,7 @@ impl Daemon {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn stats(&self) -> Result<Stats, Error> {
-        Ok(Stats::of(&self.about, &*self.control.snapshot().await?))
+        Ok(stats::of(&self.about, &*self.control.snapshot().await?))
     }
 
     /// Turns newcomers away, tells everybody to move on until the deadline, and answers at once.

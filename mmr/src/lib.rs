@@ -22,7 +22,7 @@ pub mod packet;
 mod peer;
 pub mod report;
 mod startup;
-pub mod stats;
+mod stats;
 pub mod tls;
 pub mod worker;
 

@@ -34,7 +34,7 @@ async fn answers_stats_health_and_nothing_else() {
     let (_ada, _) = router.join("m", "ada", Role::Host).await;
     let (status, body) = ask(&router, "GET", "/stats").await;
     assert_eq!(status, 200);
-    let stats: mmr::stats::Stats = serde_json::from_str(&body).unwrap();
+    let stats: wire::stats::Stats = serde_json::from_str(&body).unwrap();
     assert_eq!((stats.meetings, stats.participants, stats.control.channels), (1, 1, 1));
     assert_eq!(&stats.addresses, router.daemon.addresses());
     assert_eq!(stats.workers.len(), 2);
@@ -55,7 +55,7 @@ async fn a_drain_turns_newcomers_away_until_it_is_called_off() {
     assert_eq!(ask(&router, "POST", "/drain?deadline=90s").await.0, 200);
     assert_eq!(ada.hear().await, ServerMessage::Draining { deadline_s: 90 });
     let (_, body) = ask(&router, "GET", "/stats").await;
-    let stats: mmr::stats::Stats = serde_json::from_str(&body).unwrap();
+    let stats: wire::stats::Stats = serde_json::from_str(&body).unwrap();
     assert!((80..=90).contains(&stats.draining_s.unwrap()), "{:?}", stats.draining_s);
 
     let mut bob = router.channel().await;

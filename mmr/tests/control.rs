@@ -323,7 +323,7 @@ async fn only_websockets_at_control_are_served() {
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with(status), "{request:?} was answered {answer:?}");
     }
-    let refused = |stats: mmr::stats::Stats| stats.control.refused.get("http").copied();
+    let refused = |stats: wire::stats::Stats| stats.control.refused.get("http").copied();
     wait_until(async || refused(router.daemon.stats().await.unwrap()) == Some(5)).await;
     router.daemon.stop().await;
 }

@@ -3,7 +3,6 @@
 use crate::binary;
 use crate::venue::Venue;
 use mmr::dev::{ADMIN_SOCKET, Dev};
-use mmr::stats::Stats;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
@@ -13,6 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
+use wire::stats::Stats;
 
 /// What does not come by then does not come.
 const PATIENCE: Duration = Duration::from_secs(20);

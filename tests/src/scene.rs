@@ -4,9 +4,9 @@ use crate::pair::Pair;
 use crate::raw::PATIENCE;
 use mmr::Daemon;
 use mmr::dev::Dev;
-use mmr::stats::Stats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use wire::stats::Stats;
 
 /// A daemon and who meets on it.
 pub struct Scene {

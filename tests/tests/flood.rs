@@ -62,7 +62,7 @@ async fn flood(
     [strangers, members]: &[Vec<Vec<u8>>; 2],
     count: u64,
 ) {
-    let dropped = |stats: &mmr::stats::Stats| -> u64 {
+    let dropped = |stats: &wire::stats::Stats| -> u64 {
         stats.workers.iter().flat_map(|worker| worker.drops.values()).sum()
     };
     let goal = dropped(&scene.daemon.stats().await.unwrap()) + count;

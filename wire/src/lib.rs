@@ -16,6 +16,7 @@ pub mod mark;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
+pub mod stats;
 pub mod stun;
 pub mod token;
 

@@ -3,7 +3,7 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | `GET /stats` | [`Stats`] as JSON |
+//! | `GET /stats` | [`wire::stats::Stats`] as JSON |
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /health` | 200, or 503 with the workers that stalled; asks nobody but their heartbeats |
 //! | `POST /drain?deadline=10m` | newcomers are turned away, everybody is told to move on |
@@ -16,7 +16,7 @@ use crate::about::About;
 use crate::config::parse_duration;
 use crate::control::Handle;
 use crate::metrics;
-use crate::stats::Stats;
+use crate::stats;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -71,7 +71,7 @@ impl Admin {
 
 async fn stats(State(context): State<Context>) -> Response {
     match context.control.snapshot().await {
-        Ok(snapshot) => Json(Stats::of(&context.about, &snapshot)).into_response(),
+        Ok(snapshot) => Json(stats::of(&context.about, &snapshot)).into_response(),
         Err(ended) => (StatusCode::SERVICE_UNAVAILABLE, ended.to_string()).into_response(),
     }
 }

@@ -6,10 +6,10 @@ use super::{Failure, runtime, say};
 use crate::admin::client;
 use crate::config::ADMIN_SOCKET;
 use crate::dev;
-use crate::stats::Stats;
 use hyper::Method;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wire::stats::Stats;
 
 pub(super) fn stats(args: &SocketArgs) -> Result<(), Failure> {
     let stats = runtime()?.block_on(newest(&socket(args)))?;

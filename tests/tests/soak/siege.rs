@@ -1,7 +1,6 @@
 //! A daemon under attack: its memory, its descriptors and its counts are watched, and so is a
 //! meeting on it.
 
-use mmr::stats::Stats;
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use std::net::TcpStream;
 use std::panic::resume_unwind;
@@ -11,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tests::pair::Pair;
 use tests::process::Process;
+use wire::stats::Stats;
 
 /// Nothing takes this long unless it failed.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -47,7 +47,7 @@ impl Router {
     pub(super) async fn summary(&self) -> Result<String, Error> {
         let stats = self.daemon.stats().await?;
         let sum =
-            |of: fn(&mmr::stats::WorkerStats) -> u64| stats.workers.iter().map(of).sum::<u64>();
+            |of: fn(&wire::stats::WorkerStats) -> u64| stats.workers.iter().map(of).sum::<u64>();
         let mut drops = BTreeMap::<&str, u64>::new();
         for (reason, packets) in stats.workers.iter().flat_map(|worker| &worker.drops) {
             *drops.entry(reason).or_default() += packets;

@@ -5,13 +5,13 @@ use crate::allocations;
 use crate::error::BenchError;
 use crate::floor::{self, Floor, Table};
 use crate::meter;
-use mmr::stats::Stats;
 use mmr::{Config, Daemon};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
+use wire::stats::Stats;
 
 /// `packet-rate child-router CONFIG`.
 pub(crate) const ROUTER: &str = "child-router";

@@ -6,7 +6,6 @@ mod screen;
 use super::args::TopArgs;
 use super::ask::{newest, socket};
 use super::{Failure, runtime};
-use crate::stats::Stats;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -16,6 +15,7 @@ use std::io::{self, IsTerminal, Write, stdout};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use wire::stats::Stats;
 
 /// Columns of plain output.
 const PLAIN_WIDTH: u16 = 100;

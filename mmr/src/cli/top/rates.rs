@@ -1,9 +1,9 @@
 //! From two looks at the counts to what happened in between, per second.
 
-use crate::stats::{Distribution, Stats, TrafficStats, WorkerStats};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Kind;
+use wire::stats::{Distribution, Stats, TrafficStats, WorkerStats};
 
 /// What happened between two looks.
 pub(super) struct Rates {

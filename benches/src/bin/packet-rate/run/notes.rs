@@ -52,7 +52,7 @@ impl Notes<'_> {
         let workers = &answer.stats.workers;
         let count = workers.len().max(1) as f64;
         let mean =
-            |of: fn(&mmr::stats::WorkerStats) -> f64| workers.iter().map(of).sum::<f64>() / count;
+            |of: fn(&wire::stats::WorkerStats) -> f64| workers.iter().map(of).sum::<f64>() / count;
         self.note("batch_packets", mean(|worker| worker.batch_packets.mean));
         self.note("train_packets", mean(|worker| worker.train_packets.mean));
         let mut drops = BTreeMap::<&str, u64>::new();

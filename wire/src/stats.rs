@@ -1,11 +1,9 @@
-//! What an operator sees of a running daemon: the answer to `GET /stats`, `mmr stats` and `mmr
-//! top`.
+//! What an operator sees of a running daemon: the answer to `GET /stats`, which `mmr stats`, `mmr
+//! top` and the zone controller's agent read.
 
-mod view;
-
+use crate::control::Addresses;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wire::control::Addresses;
 
 /// A daemon at one moment. Counts are since its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

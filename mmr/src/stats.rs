@@ -1,33 +1,31 @@
 //! From raw counts to what an operator sees.
 
-use super::{ControlStats, Distribution, DoorStats, Stats, TrafficStats, WorkerStats};
 use crate::about::{About, VERSION};
 use crate::control::{ControlCounts, DoorCounts, Snapshot, WorkerCounts};
 use hdrhistogram::Histogram;
 use router::{DropCounters, DropReason, Traffic};
 use std::collections::BTreeMap;
+use wire::stats::{ControlStats, Distribution, DoorStats, Stats, TrafficStats, WorkerStats};
 use wire::{Kind, Transport};
 
-impl Stats {
-    /// What an operator sees of a snapshot.
-    pub(crate) fn of(about: &About, snapshot: &Snapshot) -> Self {
-        let summary = &snapshot.summary;
-        let links = Transport::ALL.iter().zip(summary.links);
-        Self {
-            version: VERSION.to_owned(),
-            zone: about.zone.clone(),
-            uptime_s: snapshot.uptime.as_secs(),
-            draining_s: snapshot.draining.map(|left| left.as_secs()),
-            addresses: about.addresses.clone(),
-            door_backend: about.door_backend.to_owned(),
-            meetings: summary.meetings,
-            participants: summary.participants,
-            streams: summary.streams,
-            links: links.map(|(transport, count)| (transport.name().to_owned(), count)).collect(),
-            control: control(&snapshot.control),
-            door: door(&snapshot.door),
-            workers: snapshot.workers.iter().map(|counts| worker(about, counts)).collect(),
-        }
+/// What an operator sees of a snapshot.
+pub(crate) fn of(about: &About, snapshot: &Snapshot) -> Stats {
+    let summary = &snapshot.summary;
+    let links = Transport::ALL.iter().zip(summary.links);
+    Stats {
+        version: VERSION.to_owned(),
+        zone: about.zone.clone(),
+        uptime_s: snapshot.uptime.as_secs(),
+        draining_s: snapshot.draining.map(|left| left.as_secs()),
+        addresses: about.addresses.clone(),
+        door_backend: about.door_backend.to_owned(),
+        meetings: summary.meetings,
+        participants: summary.participants,
+        streams: summary.streams,
+        links: links.map(|(transport, count)| (transport.name().to_owned(), count)).collect(),
+        control: control(&snapshot.control),
+        door: door(&snapshot.door),
+        workers: snapshot.workers.iter().map(|counts| worker(about, counts)).collect(),
     }
 }
 
