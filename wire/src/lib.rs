@@ -19,6 +19,7 @@ pub mod srtp;
 pub mod stats;
 pub mod stun;
 pub mod token;
+pub mod zone;
 
 pub use ids::{Bitrate, Kind, Seq, Ssrc, StreamId, Transport};
 

@@ -12,6 +12,8 @@ pub const CONTROL_MESSAGE_LEN_MAX: usize = 64 * 1024;
 pub const TOKEN_LEN_MAX: usize = 2048;
 /// Longest lifetime of a join token, in seconds.
 pub const TOKEN_LIFETIME_S_MAX: u64 = 600;
+/// Longest lifetime of a zone controller's ticket, in seconds.
+pub const TICKET_LIFETIME_S_MAX: u64 = 86_400;
 /// Longest name (meeting, participant, zone) in a token, in bytes.
 pub const NAME_LEN_MAX: usize = 64;
 /// Length of the MMR's ICE user fragments, in characters.

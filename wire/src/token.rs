@@ -4,6 +4,7 @@
 //! end.
 
 mod keys;
+mod ticket;
 
 use crate::Kind;
 use crate::limits::{NAME_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LIFETIME_S_MAX};
@@ -11,7 +12,9 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 pub use keys::{KeyError, Signer};
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+pub use ticket::{TICKET_TYPE, Ticket, TicketVerifier, is_ticket};
 
 /// What a token grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,53 +86,64 @@ impl Verifier {
     /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are
     /// refused.
     pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_audience(&[zone]);
-        validation.set_required_spec_claims(&["aud", "exp"]);
-        // Times are checked here, against the caller's clock.
-        validation.validate_exp = false;
+        let validation = validation(zone);
         Ok(Self { keys: keys::public_keys(jwks)?, validation })
     }
 
     /// Size first, then header, then signature, audience and times (Unix seconds, 5 s of leeway).
     pub fn verify(&self, token: &str, now_s: u64) -> Result<Claims, TokenError> {
-        if token.len() > TOKEN_LEN_MAX {
-            return Err(TokenError::TooLong);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        // RFC 7515 §4.1.11: extensions that must be understood are not.
-        if header.alg != Algorithm::EdDSA || header.crit.is_some() {
-            return Err(TokenError::Malformed);
-        }
-        let key = header.kid.and_then(|kid| self.keys.get(&kid)).ok_or(TokenError::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::InvalidSignature | ErrorKind::InvalidAudience => TokenError::Forged,
-                _ => TokenError::Malformed,
-            })?
-            .claims;
-        claims.check_names()?;
-        claims.check_times(now_s)?;
+        let (_, claims) = open::<Claims>(&self.keys, &self.validation, token)?;
+        fit(&[&claims.aud, &claims.meeting, &claims.sub, &claims.jti])?;
+        check_times(claims.iat, claims.exp, TOKEN_LIFETIME_S_MAX, now_s)?;
         Ok(claims)
     }
 }
 
-impl Claims {
-    fn check_names(&self) -> Result<(), TokenError> {
-        let names = [&self.aud, &self.meeting, &self.sub, &self.jti];
-        let fits = |name: &&String| (1..=NAME_LEN_MAX).contains(&name.len());
-        if names.iter().all(fits) { Ok(()) } else { Err(TokenError::Malformed) }
-    }
+/// Signature by a known key, and audience; times are checked against the caller's clock.
+fn validation(audience: &str) -> Validation {
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["aud", "exp"]);
+    validation.validate_exp = false;
+    validation
+}
 
-    fn check_times(&self, now_s: u64) -> Result<(), TokenError> {
-        let lifetime_s = self.exp.checked_sub(self.iat).ok_or(TokenError::Malformed)?;
-        let over = now_s >= self.exp.saturating_add(LEEWAY_S);
-        let not_yet = self.iat > now_s.saturating_add(LEEWAY_S);
-        if over || not_yet || lifetime_s > TOKEN_LIFETIME_S_MAX {
-            return Err(TokenError::Expired);
-        }
-        Ok(())
+/// The header's `typ` and the claims of a JWT that was signed with one of the keys.
+fn open<C: DeserializeOwned>(
+    keys: &keys::PublicKeys,
+    validation: &Validation,
+    token: &str,
+) -> Result<(Option<String>, C), TokenError> {
+    if token.len() > TOKEN_LEN_MAX {
+        return Err(TokenError::TooLong);
     }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+    // RFC 7515 §4.1.11: extensions that must be understood are not.
+    if header.alg != Algorithm::EdDSA || header.crit.is_some() {
+        return Err(TokenError::Malformed);
+    }
+    let key = header.kid.and_then(|kid| keys.get(&kid)).ok_or(TokenError::UnknownKey)?;
+    let opened = jsonwebtoken::decode::<C>(token, key, validation);
+    let claims = opened.map_err(|error| match error.kind() {
+        ErrorKind::InvalidSignature | ErrorKind::InvalidAudience => TokenError::Forged,
+        _ => TokenError::Malformed,
+    })?;
+    Ok((header.typ, claims.claims))
+}
+
+fn fit(names: &[&str]) -> Result<(), TokenError> {
+    let fits = |name: &&str| (1..=NAME_LEN_MAX).contains(&name.len());
+    if names.iter().all(fits) { Ok(()) } else { Err(TokenError::Malformed) }
+}
+
+fn check_times(iat: u64, exp: u64, lifetime_s_max: u64, now_s: u64) -> Result<(), TokenError> {
+    let lifetime_s = exp.checked_sub(iat).ok_or(TokenError::Malformed)?;
+    let over = now_s >= exp.saturating_add(LEEWAY_S);
+    let not_yet = iat > now_s.saturating_add(LEEWAY_S);
+    if over || not_yet || lifetime_s > lifetime_s_max {
+        return Err(TokenError::Expired);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

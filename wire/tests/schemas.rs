@@ -5,7 +5,8 @@
 use schemars::{JsonSchema, schema_for};
 use std::path::PathBuf;
 use wire::control::{ClientMessage, ServerMessage};
-use wire::token::Claims;
+use wire::token::{Claims, Ticket};
+use wire::zone::{Assign, Assignment, DrainWanted, Pong, Refusal, ZoneState};
 
 fn check<T: JsonSchema>(file: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schema").join(file);
@@ -34,4 +35,15 @@ fn server_messages_have_their_schema() {
 #[test]
 fn token_claims_have_their_schema() {
     check::<Claims>("token-claims.json");
+}
+
+#[test]
+fn what_zone_controllers_hear_and_say_has_its_schema() {
+    check::<Assign>("zone-assign.json");
+    check::<Assignment>("zone-assignment.json");
+    check::<Refusal>("zone-refusal.json");
+    check::<Pong>("zone-pong.json");
+    check::<ZoneState>("zone-state.json");
+    check::<DrainWanted>("zone-drain.json");
+    check::<Ticket>("zone-ticket-claims.json");
 }

@@ -1,12 +1,13 @@
 //! The keys behind tokens: an Ed25519 key that signs, and the zone's public ones by `kid`.
 
-use super::Claims;
+use super::{Claims, TICKET_TYPE, Ticket};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Why a key can't be used.
@@ -36,8 +37,8 @@ pub enum KeyError {
     NotEd25519(String),
 }
 
-/// Signs tokens: `mmr dev`, `mmr token`, and later the web infrastructure. `Debug` never shows the
-/// key.
+/// Signs tokens: `mmr dev`, `mmr token`, zone controllers, and later the web infrastructure. `Debug`
+/// never shows the key.
 pub struct Signer {
     pair: Ed25519KeyPair,
     encoding: EncodingKey,
@@ -84,7 +85,17 @@ impl Signer {
 
     /// Signs.
     pub fn sign(&self, claims: &Claims) -> String {
+        self.sign_as("JWT", claims)
+    }
+
+    /// Signs a ticket.
+    pub fn sign_ticket(&self, ticket: &Ticket) -> String {
+        self.sign_as(TICKET_TYPE, ticket)
+    }
+
+    fn sign_as(&self, typ: &str, claims: &impl Serialize) -> String {
         let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid.clone());
         jsonwebtoken::encode(&header, claims, &self.encoding)
             .expect("claims are plain JSON and the key was checked when it was made")

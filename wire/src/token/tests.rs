@@ -211,3 +211,54 @@ proptest! {
         prop_assert!(verifier.verify(&parts, NOW_S).is_err());
     }
 }
+
+fn ticket_verifier(signer: &Signer) -> TicketVerifier {
+    TicketVerifier::from_jwks("dev", &signer.public_jwks()).unwrap()
+}
+
+#[test]
+fn takes_a_ticket_again_and_again_until_it_ends() {
+    let signer = Signer::generate();
+    let ticket = Ticket::of(&claims(), NOW_S, 3_600);
+    let signed = signer.sign_ticket(&ticket);
+    assert!(is_ticket(&signed));
+    let verifier = ticket_verifier(&signer);
+    for now_s in [NOW_S, NOW_S, NOW_S + 3_604] {
+        assert_eq!(verifier.verify(&signed, now_s), Ok(ticket.clone()));
+    }
+    assert_eq!(verifier.verify(&signed, NOW_S + 3_605), Err(TokenError::Expired));
+    let longest = Ticket::of(&claims(), NOW_S, u64::MAX);
+    assert_eq!(longest.exp, NOW_S + crate::limits::TICKET_LIFETIME_S_MAX);
+}
+
+#[test]
+fn a_ticket_is_no_token_and_a_token_no_ticket() {
+    let signer = Signer::generate();
+    let ticket = Ticket::of(&claims(), NOW_S, 600);
+    let signed = signer.sign_ticket(&ticket);
+    // It has no `jti`; had it one, its audience would not fit.
+    assert_eq!(verifier(&signer).verify(&signed, NOW_S), Err(TokenError::Malformed));
+    let token = signer.sign(&claims());
+    assert!(!is_ticket(&token));
+    assert_eq!(ticket_verifier(&signer).verify(&token, NOW_S), Err(TokenError::Forged));
+    // A token with a ticket's audience lacks the `typ`.
+    let named = Claims { aud: ticket.aud, ..claims() };
+    let verified = ticket_verifier(&signer).verify(&signer.sign(&named), NOW_S);
+    assert_eq!(verified, Err(TokenError::Malformed));
+}
+
+#[test]
+fn refuses_tickets_of_other_zones_and_keys_and_names_too_long() {
+    let signer = Signer::generate();
+    let verify = |ticket: &Ticket, by: &Signer| {
+        ticket_verifier(&signer).verify(&by.sign_ticket(ticket), NOW_S)
+    };
+    let ticket = Ticket::of(&claims(), NOW_S, 600);
+    let elsewhere = Ticket { aud: "other/tickets".into(), ..ticket.clone() };
+    assert_eq!(verify(&elsewhere, &signer), Err(TokenError::Forged));
+    assert_eq!(verify(&ticket, &Signer::generate()), Err(TokenError::UnknownKey));
+    let long = Ticket { sub: "a".repeat(65), ..ticket.clone() };
+    assert_eq!(verify(&long, &signer), Err(TokenError::Malformed));
+    let endless = Ticket { exp: u64::MAX, ..ticket };
+    assert_eq!(verify(&endless, &signer), Err(TokenError::Expired));
+}

@@ -1,0 +1,85 @@
+//! Tickets: with one a participant asks its zone again after its join token was used.
+//!
+//! A zone's controllers sign them and nobody else takes them: their audience is not the zone's.
+
+use super::{Claims, KeyError, Role, TokenError, keys};
+use crate::Kind;
+use crate::limits::{TICKET_LIFETIME_S_MAX, TOKEN_LEN_MAX};
+use jsonwebtoken::Validation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The `typ` of a ticket's header.
+pub const TICKET_TYPE: &str = "mmr-ticket+jwt";
+
+/// What a ticket says. May be shown any number of times until it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ticket {
+    /// The zone's name with `/tickets` behind it.
+    pub aud: String,
+    /// The meeting.
+    #[schemars(length(min = 1, max = 64))]
+    pub meeting: String,
+    /// The participant.
+    #[schemars(length(min = 1, max = 64))]
+    pub sub: String,
+    /// What it may do.
+    pub role: Role,
+    /// The kinds it may connect.
+    pub kinds: Vec<Kind>,
+    /// Issued at, Unix seconds.
+    pub iat: u64,
+    /// Ends at, Unix seconds.
+    pub exp: u64,
+}
+
+impl Ticket {
+    /// For the holder of a join token.
+    pub fn of(claims: &Claims, now_s: u64, lifetime_s: u64) -> Self {
+        Self {
+            aud: audience(&claims.aud),
+            meeting: claims.meeting.clone(),
+            sub: claims.sub.clone(),
+            role: claims.role,
+            kinds: claims.kinds.clone(),
+            iat: now_s,
+            exp: now_s.saturating_add(lifetime_s.min(TICKET_LIFETIME_S_MAX)),
+        }
+    }
+}
+
+fn audience(zone: &str) -> String {
+    format!("{zone}/tickets")
+}
+
+/// Whether this says of itself that it is a ticket; nothing is proved by it.
+pub fn is_ticket(token: &str) -> bool {
+    token.len() <= TOKEN_LEN_MAX
+        && jsonwebtoken::decode_header(token)
+            .is_ok_and(|header| header.typ.as_deref() == Some(TICKET_TYPE))
+}
+
+/// Checks tickets against the public keys of a zone's controllers.
+pub struct TicketVerifier {
+    keys: keys::PublicKeys,
+    validation: Validation,
+}
+
+impl TicketVerifier {
+    /// From a JWKS document, as [`super::Verifier::from_jwks`].
+    pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
+        let validation = super::validation(&audience(zone));
+        Ok(Self { keys: keys::public_keys(jwks)?, validation })
+    }
+
+    /// Size, header, signature, audience, times (Unix seconds, 5 s of leeway).
+    pub fn verify(&self, token: &str, now_s: u64) -> Result<Ticket, TokenError> {
+        let (typ, ticket) = super::open::<Ticket>(&self.keys, &self.validation, token)?;
+        if typ.as_deref() != Some(TICKET_TYPE) {
+            return Err(TokenError::Malformed);
+        }
+        super::fit(&[&ticket.meeting, &ticket.sub])?;
+        super::check_times(ticket.iat, ticket.exp, TICKET_LIFETIME_S_MAX, now_s)?;
+        Ok(ticket)
+    }
+}
