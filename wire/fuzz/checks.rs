@@ -5,6 +5,7 @@
 
 use wire::control::{ClientMessage, ServerMessage};
 use wire::limits::{NAME_LEN_MAX, PACKET_LEN_MAX, TOKEN_LIFETIME_S_MAX};
+use wire::load::{Reply, Report};
 use wire::srtp::{MasterKey, SessionKeys};
 use wire::token::{Claims, Signer, Verifier};
 use wire::{demux, framing, rtcp, rtp, stun};
@@ -13,13 +14,14 @@ use wire::{demux, framing, rtcp, rtp, stun};
 pub(crate) type Check = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus folder.
-pub(crate) const TARGETS: [(&str, Check); 11] = [
+pub(crate) const TARGETS: [(&str, Check); 12] = [
     ("claims", claims),
     ("control", control),
     ("demux", demux),
     ("framing", framing),
     ("jwks", jwks),
     ("pem", pem),
+    ("report", report),
     ("rtcp", rtcp),
     ("rtp", rtp),
     ("srtp", srtp),
@@ -102,6 +104,17 @@ pub(crate) fn pem(bytes: &[u8]) {
     let Ok(signer) = Signer::from_pem(text) else { return };
     let again = Signer::from_pem(&signer.private_pem()).expect("what was written can be read");
     assert_eq!(again.public_jwks(), signer.public_jwks());
+}
+
+pub(crate) fn report(bytes: &[u8]) {
+    if let Ok(report) = Report::parse(bytes) {
+        let text = serde_json::to_vec(&report).expect("reports are JSON");
+        assert_eq!(Report::parse(&text).ok(), Some(report));
+    }
+    if let Ok(reply) = Reply::parse(bytes) {
+        let text = serde_json::to_vec(&reply).expect("replies are JSON");
+        assert_eq!(Reply::parse(&text).ok(), Some(reply));
+    }
 }
 
 pub(crate) fn rtcp(bytes: &[u8]) {

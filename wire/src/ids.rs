@@ -1,5 +1,6 @@
 //! Names and numbers the whole system shares: kinds, SSRCs, sequence numbers, bitrates.
 
+use crate::limits::NAME_LEN_MAX;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,3 +114,45 @@ pub struct StreamId(pub u32);
 )]
 #[serde(transparent)]
 pub struct Bitrate(pub u32);
+
+/// An MMR's name within its zone: 1 to 64 of `A-Z a-z 0-9 . _ -`, as it stands in paths and labels.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Za-z0-9._-]{1,64}$"))]
+pub struct MmrId(String);
+
+impl MmrId {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A name that no MMR can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an MMR's name has 1 to 64 of the characters A-Z a-z 0-9 . _ -")]
+pub struct BadMmrId;
+
+impl TryFrom<String> for MmrId {
+    type Error = BadMmrId;
+
+    fn try_from(name: String) -> Result<Self, BadMmrId> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let good = (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(fits);
+        if good { Ok(Self(name)) } else { Err(BadMmrId) }
+    }
+}
+
+impl From<MmrId> for String {
+    fn from(id: MmrId) -> Self {
+        id.0
+    }
+}
+
+impl std::fmt::Display for MmrId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -12,6 +12,7 @@ mod document;
 pub mod framing;
 pub mod ids;
 pub mod limits;
+pub mod load;
 pub mod mark;
 pub mod rtcp;
 pub mod rtp;
@@ -21,7 +22,7 @@ pub mod stun;
 pub mod token;
 pub mod zone;
 
-pub use ids::{Bitrate, Kind, Seq, Ssrc, StreamId, Transport};
+pub use ids::{Bitrate, Kind, MmrId, Seq, Ssrc, StreamId, Transport};
 
 /// Bytes that do not follow their format. Carries no detail on purpose: it becomes a counted drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -20,6 +20,22 @@ pub const NAME_LEN_MAX: usize = 64;
 pub const UFRAG_LEN: usize = 8;
 /// Longest STUN message accepted, in bytes.
 pub const STUN_LEN_MAX: usize = 512;
+/// Largest load report, in bytes: one with as many meetings as may be listed.
+pub const REPORT_LEN_MAX: usize = 2 << 20;
+/// Largest answer to a load report, in bytes.
+pub const REPLY_LEN_MAX: usize = 4096;
+/// Longest deadline of a drain, in seconds: a year.
+pub const DRAIN_DEADLINE_S_MAX: u64 = 8_760 * 3_600;
+/// Most meetings listed in one report.
+pub const REPORT_MEETINGS_MAX: usize = 4096;
+/// Most workers, cores' worth of them, in one report.
+pub const REPORT_WORKERS_MAX: usize = 256;
+/// Most network interfaces in one report.
+pub const REPORT_INTERFACES_MAX: usize = 64;
+/// Longest text in a report, in bytes: a URL, a reason, a version.
+pub const REPORT_TEXT_LEN_MAX: usize = 256;
 
+// A meeting's name may need six bytes of JSON for each of its own.
+const _: () = assert!(REPORT_MEETINGS_MAX * (NAME_LEN_MAX * 6 + 64) < REPORT_LEN_MAX);
 const _: () = assert!(STUN_LEN_MAX < PACKET_LEN_MAX);
 const _: () = assert!(TOKEN_LEN_MAX < CONTROL_MESSAGE_LEN_MAX);

@@ -5,6 +5,7 @@
 use schemars::{JsonSchema, schema_for};
 use std::path::PathBuf;
 use wire::control::{ClientMessage, ServerMessage};
+use wire::load::{Reply, Report};
 use wire::token::{Claims, Ticket};
 use wire::zone::{Assign, Assignment, DrainWanted, Pong, Refusal, ZoneState};
 
@@ -46,4 +47,14 @@ fn what_zone_controllers_hear_and_say_has_its_schema() {
     check::<ZoneState>("zone-state.json");
     check::<DrainWanted>("zone-drain.json");
     check::<Ticket>("zone-ticket-claims.json");
+}
+
+#[test]
+fn load_reports_have_their_schema() {
+    check::<Report>("load-report.json");
+}
+
+#[test]
+fn load_replies_have_their_schema() {
+    check::<Reply>("load-reply.json");
 }
