@@ -3,7 +3,7 @@
 use super::args::{BackendName, DevArgs, StateArgs};
 use super::ports::{Port, Use, choose};
 use super::supervise::Supervisor;
-use super::{Failure, log, runtime, say};
+use super::{Failure, runtime, say};
 use crate::config::{Log, MEDIA_PORT, TLS_PORT};
 use crate::dev::{self, Dev};
 use crate::network::BackendChoice;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use wire::token::Role;
 
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
-    log::start(&Log { filter: "warn".to_owned(), ..Log::default() });
+    daemon::log::start(&Log { filter: "warn".to_owned(), ..Log::default() });
     let dir = state_dir(&args.state);
     refuse_second(&dir)?;
     let dev = Dev::at(&dir).map_err(Failure::failed)?;

@@ -4,7 +4,6 @@ mod args;
 mod ask;
 mod check;
 mod dev;
-mod log;
 mod ports;
 mod run;
 mod supervise;
@@ -13,15 +12,8 @@ mod top;
 
 use args::{Args, Command};
 use clap::Parser;
-use std::io::{ErrorKind, Write, stdout};
+use daemon::{Failure, USAGE, say};
 use std::process::ExitCode;
-
-/// A command failed while it ran.
-const FAILED: u8 = 1;
-/// The command line can't be understood (sysexits.h EX_USAGE).
-const USAGE: u8 = 64;
-/// The configuration can't be used (sysexits.h EX_CONFIG).
-const CONFIG: u8 = 78;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -43,42 +35,7 @@ pub fn main() -> ExitCode {
         Command::Drain(args) => ask::drain(&args),
         Command::Undrain(args) => ask::undrain(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { code, message }) => {
-            eprintln!("mmr: {message}");
-            ExitCode::from(code)
-        }
-    }
-}
-
-/// Why a command ended otherwise than well.
-struct Failure {
-    code: u8,
-    message: String,
-}
-
-impl Failure {
-    fn failed(message: impl ToString) -> Self {
-        Self { code: FAILED, message: message.to_string() }
-    }
-    fn usage(message: impl ToString) -> Self {
-        Self { code: USAGE, message: message.to_string() }
-    }
-    fn config(message: impl ToString) -> Self {
-        Self { code: CONFIG, message: message.to_string() }
-    }
-}
-
-/// Writes to standard output. Who reads along may have seen enough (`mmr stats | head`).
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(format!(
-            "standard output can't be written: {cause}. Is there room where it goes?"
-        ))),
-        _ => Ok(()),
-    }
+    daemon::main("mmr", done)
 }
 
 /// A runtime for commands that ask or wait.

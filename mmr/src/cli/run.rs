@@ -1,14 +1,14 @@
 //! `mmr run`: the daemon in the foreground, for systemd or a terminal.
 
 use super::args::ConfigArgs;
-use super::check::{load, located};
+use super::check::load;
 use super::supervise::Supervisor;
-use super::{Failure, log, runtime};
+use super::{Failure, runtime};
 use crate::{Daemon, Error};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    log::start(&config.log);
+    daemon::log::start(&config.log);
     // Signals are caught before anybody can know that we run.
     let runtime = runtime()?;
     runtime.block_on(async {
@@ -16,7 +16,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
             Supervisor::new(config.drain_deadline, Some((&args.config, config.clone())))?;
         let daemon = Daemon::start(config).map_err(|error| match error {
             Error::Config(error) => Failure::config(error),
-            Error::Credential(error) => located(&args.config, &error),
+            Error::Credential(error) => Failure::config(error.located(&args.config)),
             other => Failure::failed(other),
         })?;
         let ended = supervisor.watch(&daemon).await;

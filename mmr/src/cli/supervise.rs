@@ -3,7 +3,7 @@
 use super::Failure;
 use super::check::load;
 use crate::{Config, Daemon, Error};
-use sd_notify::NotifyState;
+use daemon::systemd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,8 +46,9 @@ impl<'a> Supervisor<'a> {
                 Failure::failed(format!("signals can't be heard: {cause}. Allow more open files."))
             })
         };
-        let reloads =
-            |(file, running)| Ok(Reloads { hang_up: hear(SignalKind::hangup())?, file, running });
+        let reloads = |(file, running)| {
+            Ok::<_, Failure>(Reloads { hang_up: hear(SignalKind::hangup())?, file, running })
+        };
         Ok(Self {
             terminate: hear(SignalKind::terminate())?,
             interrupt: hear(SignalKind::interrupt())?,
@@ -58,7 +59,7 @@ impl<'a> Supervisor<'a> {
 
     /// Returns when the daemon should end; an error when it must.
     pub(super) async fn watch(&mut self, daemon: &Daemon) -> Result<(), Failure> {
-        notify(&[NotifyState::Ready]);
+        systemd::ready();
         let mut watchdog = Watchdog::new();
         let mut looks = interval(LOOK_INTERVAL);
         loop {
@@ -76,7 +77,7 @@ impl<'a> Supervisor<'a> {
 
     /// Waits until nobody is left, the deadline has passed, or a second signal came.
     async fn drain(&mut self, daemon: &Daemon) -> Result<(), Failure> {
-        notify(&[NotifyState::Stopping]);
+        systemd::stopping();
         let mut extensions = interval(STOP_EXTENSION_INTERVAL);
         let deadline = Instant::now() + self.drain_deadline;
         daemon.drain(self.drain_deadline).await.map_err(Failure::failed)?;
@@ -87,7 +88,7 @@ impl<'a> Supervisor<'a> {
                 _ = self.terminate.recv() => break tracing::info!("told again: ending at once"),
                 _ = self.interrupt.recv() => break tracing::info!("told again: ending at once"),
                 () = watchdog.due() => watchdog.feed(daemon),
-                _ = extensions.tick() => notify_still_stopping(),
+                _ = extensions.tick() => systemd::still_stopping(STOP_EXTENSION),
                 _ = looks.tick() => {
                     look(daemon)?;
                     let left = daemon.stats().await.map_err(Failure::failed)?.participants;
@@ -126,7 +127,7 @@ fn look(daemon: &Daemon) -> Result<(), Failure> {
 }
 
 async fn reload(daemon: &Daemon, file: &Path, running: &mut Config) {
-    notify_reloading();
+    systemd::reloading();
     match try_reload(daemon, file).await {
         Ok(config) => {
             if !differs_only_in_what_reloads(running, &config) {
@@ -139,14 +140,14 @@ async fn reload(daemon: &Daemon, file: &Path, running: &mut Config) {
         }
         Err(why) => tracing::error!("nothing was changed: {why}"),
     }
-    notify(&[NotifyState::Ready]);
+    systemd::ready();
 }
 
 async fn try_reload(daemon: &Daemon, file: &Path) -> Result<Config, String> {
     let config = load(file).map_err(|failure| failure.message)?;
     match daemon.reload(&config).await {
         Ok(()) => Ok(config),
-        Err(Error::Credential(error)) => Err(super::check::located(file, &error).message),
+        Err(Error::Credential(error)) => Err(error.located(file).to_string()),
         Err(other) => Err(other.to_string()),
     }
 }
@@ -164,7 +165,7 @@ struct Watchdog {
 
 impl Watchdog {
     fn new() -> Self {
-        let every = sd_notify::watchdog_enabled().map(|limit| interval(limit / 2));
+        let every = systemd::watchdog().map(|limit| interval(limit / 2));
         Self { feeding: every, starved: false }
     }
 
@@ -179,7 +180,7 @@ impl Watchdog {
         match daemon.health() {
             Ok(()) => {
                 self.starved = false;
-                notify(&[NotifyState::Watchdog]);
+                systemd::feed_watchdog();
             }
             Err(what) if !self.starved => {
                 self.starved = true;
@@ -187,23 +188,5 @@ impl Watchdog {
             }
             Err(_) => {}
         }
-    }
-}
-
-fn notify_still_stopping() {
-    let extension = u32::try_from(STOP_EXTENSION.as_micros()).unwrap_or(u32::MAX);
-    notify(&[NotifyState::ExtendTimeoutUsec(extension)]);
-}
-
-fn notify_reloading() {
-    if let Ok(now) = NotifyState::monotonic_usec_now() {
-        notify(&[NotifyState::Reloading, now]);
-    }
-}
-
-/// Does nothing when systemd did not start us.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd could not be told: is NOTIFY_SOCKET right?");
     }
 }

@@ -1,23 +1,18 @@
 //! `mmr.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused; every value
 //! is checked.
 
-use super::source::Source;
 use super::{
-    Buffers, Config, ConfigError, Limits, Listen, Log, LogFormat, Tls, Workers, parse_duration,
-    parse_size,
+    Buffers, Config, ConfigError, Limits, Listen, Tls, Workers, parse_duration, parse_size,
 };
 use crate::network::BackendChoice;
+use daemon::config::{List, Number, Source, Text};
+use daemon::log::LogTable;
 use router::limits;
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::Path;
 use toml::Spanned;
-use tracing_subscriber::EnvFilter;
 use wire::mark::{Dscp, Marks};
-
-type Text = Option<Spanned<String>>;
-type Number = Option<Spanned<i64>>;
-type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,37 +112,17 @@ struct DrainTable {
     deadline: Text,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LogTable {
-    format: Text,
-    filter: Text,
-}
-
 pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
     let source = Source { file, text };
-    let written: File = toml::from_str(text).map_err(|error| {
-        let remedy = match error.message() {
-            message if message.starts_with("unknown field") => {
-                "Mend the key's name or remove it; mmr.toml of the source tree lists every key."
-            }
-            message if message.starts_with("invalid type") => {
-                "Write a value of that type; mmr.toml of the source tree shows every key's default."
-            }
-            _ => "Mend the syntax (https://toml.io).",
-        };
-        let reason = error.message().replace('\n', ", ").replace(" i64", " a whole number");
-        source.wrong(error.span().unwrap_or(0..0), reason, remedy)
-    })?;
+    let written: File = source.read("mmr.toml")?;
     written.check(source)
 }
 
 impl File {
     fn check(self, source: Source<'_>) -> Result<Config, ConfigError> {
-        let zone = zone(source, self.zone)?;
+        let zone = source.zone(self.zone)?;
         let tls = self.tls.check(source)?;
-        let keys = required(
-            source,
+        let keys = source.required(
             self.tokens.keys,
             "tokens.keys",
             "Name the JWKS file with the zone's public keys for join tokens.",
@@ -178,37 +153,15 @@ impl File {
     }
 }
 
-fn zone(source: Source<'_>, zone: Text) -> Result<String, ConfigError> {
-    let remedy = "Name the zone as its join tokens do (their audience), in 1 to 64 bytes.";
-    let zone = zone.ok_or_else(|| source.missing("zone", remedy))?;
-    if zone.get_ref().is_empty() || zone.get_ref().len() > wire::limits::NAME_LEN_MAX {
-        return Err(source.wrong(zone.span(), "a zone's name has 1 to 64 bytes", remedy));
-    }
-    Ok(zone.into_inner())
-}
-
-fn required(
-    source: Source<'_>,
-    value: Text,
-    key: &str,
-    remedy: &str,
-) -> Result<String, ConfigError> {
-    let value = value.ok_or_else(|| source.missing(key, remedy))?;
-    if value.get_ref().is_empty() {
-        return Err(source.wrong(value.span(), "the value is empty", remedy));
-    }
-    Ok(value.into_inner())
-}
-
 impl TlsTable {
     fn check(self, source: Source<'_>) -> Result<Tls, ConfigError> {
-        let certificate = required(
-            source,
+        let certificate = source.required(
             self.certificate,
             "tls.certificate",
             "Name the PEM file with the certificate chain, leaf first.",
         )?;
-        let key = required(source, self.key, "tls.key", "Name the PEM file with the private key.")?;
+        let key =
+            source.required(self.key, "tls.key", "Name the PEM file with the private key.")?;
         Ok(Tls { certificate: source.path(&certificate), key: source.path(&key) })
     }
 }
@@ -374,31 +327,6 @@ impl LimitsTable {
                 defaults.channels_per_address,
             )?,
             connections: number(self.connections, 65_536, defaults.connections)?,
-        })
-    }
-}
-
-impl LogTable {
-    fn check(self, source: Source<'_>) -> Result<Log, ConfigError> {
-        let defaults = Log::default();
-        let format = |name: &str| match name {
-            "text" => Some(LogFormat::Text),
-            "json" => Some(LogFormat::Json),
-            _ => None,
-        };
-        Ok(Log {
-            format: source.text(
-                self.format,
-                defaults.format,
-                format,
-                "Use \"text\" or \"json\".",
-            )?,
-            filter: source.text(
-                self.filter,
-                defaults.filter,
-                |filter| filter.parse::<EnvFilter>().ok().map(|_| filter.to_owned()),
-                "Use \"error\", \"warn\", \"info\", \"debug\", or directives like \"info,mmr::control=debug\".",
-            )?,
         })
     }
 }

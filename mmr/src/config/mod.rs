@@ -4,14 +4,10 @@
 //! ([`crate::dev::Dev`]). Files that the configuration names (certificate, keys) are read by
 //! [`crate::credentials`], not here.
 
-mod error;
 mod file;
-mod size;
-mod source;
 
-pub use error::ConfigError;
-pub use size::{parse_duration, parse_size};
-pub(crate) use source::line_of;
+pub use daemon::config::{ConfigError, parse_duration, parse_size};
+pub use daemon::log::{Log, LogFormat};
 
 use crate::network::BackendChoice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -119,40 +115,13 @@ pub struct Limits {
     pub connections: u32,
 }
 
-/// The log, on standard error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// How lines look.
-    pub format: LogFormat,
-    /// What is logged, as tracing's `EnvFilter` reads it.
-    pub filter: String,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people and the journal.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 impl Config {
     /// Reads and checks a configuration file.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place, its reason and its remedy.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|cause| ConfigError {
-            file: file.to_owned(),
-            line: None,
-            key: None,
-            reason: format!("the file can't be read: {cause}"),
-            remedy: "Give the path of a readable file with --config; mmr.toml of the source tree \
-                     is a commented one to start from."
-                .to_owned(),
-        })?;
+        let text = daemon::config::read(file, "mmr.toml")?;
         Self::parse(file, &text)
     }
 
@@ -211,11 +180,5 @@ impl Default for Limits {
             channels_per_address: 512,
             connections: 8_192,
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
     }
 }

@@ -1,18 +1,16 @@
-//! TLS for port 443: an identity (certificate chain and key), the two configurations made of it,
-//! and a stream that gives back what was read of it.
+//! TLS for port 443: the two configurations made of an identity (certificate chain and key), and a
+//! stream that gives back what was read of it.
 //!
 //! TLS 1.3 alone, rustls on aws-lc-rs. Media and control differ in ALPN only: the door reads the
 //! ClientHello and picks. A reload makes new configurations from new files; connections that stand
 //! keep theirs.
 
-mod identity;
 mod prefixed;
 
-pub use identity::{Identity, IdentityError};
+pub use daemon::identity::{Identity, provider};
 pub use prefixed::Prefixed;
 
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;
 use wire::control::{ALPN_CONTROL, ALPN_MEDIA};
 
@@ -31,11 +29,6 @@ impl TlsConfigs {
     pub fn new(identity: &Identity) -> Self {
         Self { media: config(identity, ALPN_MEDIA), control: config(identity, ALPN_CONTROL) }
     }
-}
-
-/// The provider of all cryptography, named so that no process-wide default is needed or relied on.
-pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
 }
 
 fn config(identity: &Identity, alpn: &[u8]) -> Arc<ServerConfig> {

@@ -1,20 +1,30 @@
 //! A configuration's text, and where in it a value stands.
 
 use super::ConfigError;
+use serde::de::DeserializeOwned;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// The text being read.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) file: &'a Path,
-    pub(super) text: &'a str,
+pub struct Source<'a> {
+    /// For messages, and for the folder relative paths count from.
+    pub file: &'a Path,
+    /// What stands in it.
+    pub text: &'a str,
 }
+
+/// A text as it stands in a file.
+pub type Text = Option<Spanned<String>>;
+/// A number as it stands in a file.
+pub type Number = Option<Spanned<i64>>;
+/// A list as it stands in a file.
+pub type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
 
 impl Source<'_> {
     /// A value that can't be used.
-    pub(super) fn wrong(
+    pub fn wrong(
         &self,
         at: Range<usize>,
         reason: impl Into<String>,
@@ -31,7 +41,7 @@ impl Source<'_> {
     }
 
     /// A key without a default that is not there; points at its table when that is there.
-    pub(super) fn missing(&self, key: &str, remedy: &str) -> ConfigError {
+    pub fn missing(&self, key: &str, remedy: &str) -> ConfigError {
         let header = key.rsplit_once('.').map(|(table, _)| format!("[{table}]"));
         let line = header.and_then(|header| {
             self.text.lines().position(|line| line.trim() == header).map(|at| at + 1)
@@ -46,7 +56,10 @@ impl Source<'_> {
     }
 
     /// A whole number within `range`, or the default.
-    pub(super) fn number<T: TryFrom<i64>>(
+    ///
+    /// # Errors
+    /// When it is out of range.
+    pub fn number<T: TryFrom<i64>>(
         &self,
         value: Option<Spanned<i64>>,
         range: RangeInclusive<i64>,
@@ -66,7 +79,10 @@ impl Source<'_> {
     }
 
     /// What `parse` makes of a text, or the default.
-    pub(super) fn text<T>(
+    ///
+    /// # Errors
+    /// When it makes nothing of it.
+    pub fn text<T>(
         &self,
         value: Option<Spanned<String>>,
         default: T,
@@ -79,8 +95,53 @@ impl Source<'_> {
         })
     }
 
+    /// The file as it is written; `example` is the commented one of the source tree.
+    ///
+    /// # Errors
+    /// Syntax, an unknown key, or a value of another type.
+    pub fn read<T: DeserializeOwned>(&self, example: &str) -> Result<T, ConfigError> {
+        toml::from_str(self.text).map_err(|error| {
+            let remedy = match error.message() {
+                message if message.starts_with("unknown field") => {
+                    format!("Mend the key's name or remove it; {example} of the source tree lists every key.")
+                }
+                message if message.starts_with("invalid type") => format!(
+                    "Write a value of that type; {example} of the source tree shows every key's default."
+                ),
+                _ => "Mend the syntax (https://toml.io).".to_owned(),
+            };
+            let reason = error.message().replace('\n', ", ").replace(" i64", " a whole number");
+            self.wrong(error.span().unwrap_or(0..0), reason, remedy)
+        })
+    }
+
+    /// A text that must be there and not be empty.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn required(&self, value: Text, key: &str, remedy: &str) -> Result<String, ConfigError> {
+        let value = value.ok_or_else(|| self.missing(key, remedy))?;
+        if value.get_ref().is_empty() {
+            return Err(self.wrong(value.span(), "the value is empty", remedy));
+        }
+        Ok(value.into_inner())
+    }
+
+    /// The zone's name.
+    ///
+    /// # Errors
+    /// When it is missing, or no name.
+    pub fn zone(&self, zone: Text) -> Result<String, ConfigError> {
+        let remedy = "Name the zone as its join tokens do (their audience), in 1 to 64 bytes.";
+        let zone = zone.ok_or_else(|| self.missing("zone", remedy))?;
+        if zone.get_ref().is_empty() || zone.get_ref().len() > wire::limits::NAME_LEN_MAX {
+            return Err(self.wrong(zone.span(), "a zone's name has 1 to 64 bytes", remedy));
+        }
+        Ok(zone.into_inner())
+    }
+
     /// A path, relative ones from the configuration file's folder.
-    pub(super) fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
@@ -104,7 +165,7 @@ impl Source<'_> {
 }
 
 /// The line (from 1) of a key, such as `tls.key`, in a configuration's text.
-pub(crate) fn line_of(text: &str, key: &str) -> Option<usize> {
+pub fn line_of(text: &str, key: &str) -> Option<usize> {
     let source = Source { file: Path::new(""), text };
     let mut start = 0;
     for (at, line) in text.split_inclusive('\n').enumerate() {

@@ -70,3 +70,15 @@ fn says_when_the_key_is_of_another_certificate() {
             the key in DIR/key.pem does not serve the certificate in DIR/chain.pem: keys may not be consistent: KeyMismatch; name the key the certificate was issued for, and the leaf certificate first"#]],
     );
 }
+
+#[test]
+fn trusts_what_a_file_holds_and_says_when_it_holds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = pair();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, certificate.repeat(2)).unwrap();
+    assert_eq!(roots(&file).unwrap().len(), 2);
+    std::fs::write(&file, key).unwrap();
+    let said = roots(&file).unwrap_err().to_string();
+    assert!(said.contains("holds no certificate"), "{said}");
+}

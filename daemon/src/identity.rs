@@ -1,8 +1,11 @@
-//! A certificate chain with its key, from PEM files.
+//! A certificate chain with its key, and certificates to trust, from PEM files.
+//!
+//! rustls on aws-lc-rs; the provider is named wherever one is wanted.
 
+use rustls::RootCertStore;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::ResolvesServerCert;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +51,16 @@ pub enum IdentityError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A certificate that can't be trusted as an authority's.
+    #[error(
+        "{path} holds a certificate that can't be trusted: {cause}; name the authority's own certificate"
+    )]
+    Untrusted {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: Box<rustls::Error>,
+    },
     /// The key is of a kind that can't be used, or does not belong to the certificate.
     #[error("the key in {key} does not serve the certificate in {chain}: {cause}; {remedy}")]
     Unusable {
@@ -68,7 +81,7 @@ impl Identity {
     pub fn from_files(chain: &Path, key: &Path) -> Result<Self, IdentityError> {
         let certificates = read_chain(chain)?;
         let private = read_key(key)?;
-        CertifiedKey::from_der(certificates, private, &super::provider())
+        CertifiedKey::from_der(certificates, private, &provider())
             .map(|key| Self { key: Arc::new(key) })
             .map_err(|cause| IdentityError::Unusable {
                 chain: chain.to_owned(),
@@ -78,9 +91,31 @@ impl Identity {
             })
     }
 
-    pub(super) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
+    /// Shows this certificate to every peer, as server (`ResolvesServerCert`) or client
+    /// (`ResolvesClientCert`).
+    pub fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.key)))
     }
+}
+
+/// The provider of all cryptography, named so that no process-wide default is needed or relied on.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Certificates to trust: a PEM file with at least one that can be used, and none that can't.
+///
+/// # Errors
+/// When it can't be read or holds something else.
+pub fn roots(path: &Path) -> Result<RootCertStore, IdentityError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_chain(path)? {
+        roots.add(certificate).map_err(|cause| IdentityError::Untrusted {
+            path: path.to_owned(),
+            cause: Box::new(cause),
+        })?;
+    }
+    Ok(roots)
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
@@ -115,7 +150,7 @@ fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
         path: path.to_owned(),
         remedy: match cause.kind() {
             std::io::ErrorKind::NotFound => "check the path in the configuration",
-            std::io::ErrorKind::PermissionDenied => "let the user mmr runs as read it",
+            std::io::ErrorKind::PermissionDenied => "let the user the daemon runs as read it",
             _ => "check the file and the disk",
         },
         cause,

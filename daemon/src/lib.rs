@@ -1,0 +1,16 @@
+//! What every daemon of the project does alike, from its start to its exit code.
+//!
+//! A daemon reads its configuration ([`config`]) and the files that names ([`credential`],
+//! [`identity`]), writes a log ([`log`]), tells systemd how it is ([`systemd`]), and ends with an
+//! exit code ([`Failure`]). What a wrong file is told with is the same everywhere: place, reason,
+//! remedy.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod credential;
+mod exit;
+pub mod identity;
+pub mod log;
+pub mod systemd;
+
+pub use exit::{Failure, USAGE, main, say};
