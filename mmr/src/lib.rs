@@ -15,6 +15,7 @@ pub mod dev;
 pub mod door;
 mod error;
 pub mod exchange;
+pub mod express;
 mod files;
 mod metrics;
 pub mod network;

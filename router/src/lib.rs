@@ -14,7 +14,7 @@ pub mod occupancy;
 pub mod order;
 pub mod outbox;
 
-pub use data::{Arrival, Counters, Router, RouterConfig, Traffic};
+pub use data::{Arrival, Counters, Rate, Router, RouterConfig, Traffic};
 pub use drops::{DropCounters, DropReason};
 pub use ids::{ConnectionId, LayerId, LinkId, MeetingId, Path, SlotId, WorkerId};
 pub use meetings::{ChannelId, Meetings, MeetingsConfig, Output, Summary};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Versions of an express layer's destinations that workers remember.
+pub const EXPRESS_VERSIONS: usize = 8;
 /// Links at once, all kinds and transports.
 pub const LINKS_MAX: u32 = 65_536;
 /// Layers at once.

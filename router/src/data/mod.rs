@@ -50,6 +50,7 @@ use layers::Layers;
 use links::Links;
 use lists::Lists;
 use overload::Overload;
+pub use police::Rate;
 use std::collections::VecDeque;
 use std::time::Instant;
 use switches::Switches;

@@ -6,24 +6,37 @@ use crate::limits;
 use wire::Bitrate;
 
 /// A rate and how far ahead of it one may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Price of one unit, in 1/256 ns: 64 kbit/s need 17 bits before the point, 60 Mbit/s some bits behind it.
+    pub price_256: u64,
+    /// How far ahead of its time what was taken may be paid.
+    pub burst_ns: u64,
+}
+
+/// A rate, and what was taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     /// When everything taken so far is paid for.
     paid_at: u64,
-    /// Price of one unit, in 1/256 ns: 64 kbit/s need 17 bits before the point, 60 Mbit/s some bits behind it.
-    price_256: u64,
-    /// How far `paid_at` may lie ahead.
-    burst_ns: u64,
+    rate: Rate,
+}
+
+impl Rate {
+    /// A layer's, in bytes.
+    pub fn of_layer(declared: Bitrate) -> Self {
+        let bitrate = u64::from(declared.0) * limits::POLICE_PERCENT / 100;
+        let bitrate = bitrate.max(limits::POLICE_BITRATE_MIN);
+        let price_256 = (8_000_000_000 << 8) / bitrate;
+        let bytes_ns = (limits::POLICE_BURST_BYTES_MIN * price_256) >> 8;
+        Self { price_256, burst_ns: nanos(limits::POLICE_BURST).max(bytes_ns) }
+    }
 }
 
 impl Bucket {
     /// A layer's, in bytes.
     pub(super) fn of_layer(declared: Bitrate) -> Self {
-        let bitrate = u64::from(declared.0) * limits::POLICE_PERCENT / 100;
-        let bitrate = bitrate.max(limits::POLICE_BITRATE_MIN);
-        let price_256 = (8_000_000_000 << 8) / bitrate;
-        let bytes_ns = (limits::POLICE_BURST_BYTES_MIN * price_256) >> 8;
-        Self { paid_at: 0, price_256, burst_ns: nanos(limits::POLICE_BURST).max(bytes_ns) }
+        Self { paid_at: 0, rate: Rate::of_layer(declared) }
     }
 
     /// A link's retransmissions, in packets.
@@ -38,16 +51,17 @@ impl Bucket {
 
     fn of_packets(per_second: u32, burst: u32) -> Self {
         let price_256 = (1_000_000_000 << 8) / u64::from(per_second);
-        Self { paid_at: 0, price_256, burst_ns: (u64::from(burst) * price_256) >> 8 }
+        let burst_ns = (u64::from(burst) * price_256) >> 8;
+        Self { paid_at: 0, rate: Rate { price_256, burst_ns } }
     }
 
     /// Takes `units` if the bucket is not empty; whoever finds it not empty may overdraw it once.
     pub(super) fn take(&mut self, units: u32, now: Stamp) -> bool {
         let from = self.paid_at.max(now.0);
-        if from - now.0 >= self.burst_ns {
+        if from - now.0 >= self.rate.burst_ns {
             return false;
         }
-        self.paid_at = from + ((u64::from(units) * self.price_256) >> 8);
+        self.paid_at = from + ((u64::from(units) * self.rate.price_256) >> 8);
         true
     }
 }

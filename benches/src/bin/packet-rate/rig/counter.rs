@@ -3,7 +3,7 @@
 use super::Device;
 use crate::error::BenchError;
 use aya::maps::{Array, MapData, PerCpuArray};
-use aya::programs::{SchedClassifier, TcAttachType, Xdp, XdpFlags};
+use aya::programs::{SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use std::fmt::Display;
 
@@ -82,7 +82,7 @@ fn attach_packet_counter(program: &mut Ebpf, interface: &str) -> Result<(), Benc
     let counter = program.program_mut("count_packets").ok_or_else(|| refused("it is missing"))?;
     let counter: &mut Xdp = counter.try_into().map_err(refused)?;
     counter.load().map_err(refused)?;
-    counter.attach(interface, XdpFlags::DRV_MODE).map_err(refused)?;
+    counter.attach(interface, XdpMode::Driver).map_err(refused)?;
     Ok(())
 }
 

@@ -1,0 +1,538 @@
+// The express plane: replicates the media of native UDP links in the kernel, below the sockets, in whole trains.
+//
+//   wire ─▶ GRO ─▶ express ─┬─ for each destination: headers rewritten, clone sent ─▶ its device
+//                           └─ the original, as it came, with a mark ─▶ its worker's socket
+//
+// Attached at tc ingress. Ours is a packet or train of RTP (RFC 7983, RFC 5761) over UDP to a listen address, of a layer
+// in the table: IPv4 without options or IPv6 without extension headers, no fragment, no VLAN tag (a VLAN's own device
+// shows its packets without). Everything else goes on untouched, to the sockets, which know all that is unusual.
+//
+// The mark tells the worker which version of the layer's destinations was served: it serves the others. All tables are
+// the control thread's (mmr/src/express), which swaps a layer's whole run of destinations by one update.
+//
+// Built by mmr/bpf/build; the object beside it is committed, so that building mmr needs no clang.
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+
+#define SEC(name) __attribute__((section(name), used))
+#define NULL ((void *)0)
+#define INLINE static __attribute__((always_inline)) inline
+#define BIG_ENDIAN_16(value) __builtin_bswap16(value)
+#define COPY(to, from, size) __builtin_memcpy(to, from, size)
+
+static void *(*map_lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
+static __u64 (*now_ns)(void) = (void *)BPF_FUNC_ktime_get_ns;
+static long (*pull)(struct __sk_buff *skb, __u32 len) = (void *)BPF_FUNC_skb_pull_data;
+static long (*load_bytes)(const void *skb, __u32 offset, void *to, __u32 len) = (void *)BPF_FUNC_skb_load_bytes;
+static long (*store_bytes)(struct __sk_buff *skb, __u32 offset, const void *from, __u32 len, __u64 flags) =
+    (void *)BPF_FUNC_skb_store_bytes;
+static long (*replace_l4_sum)(struct __sk_buff *skb, __u32 offset, __u64 from, __u64 to, __u64 flags) =
+    (void *)BPF_FUNC_l4_csum_replace;
+static __s64 (*update_sum)(struct __sk_buff *skb, __u32 sum) = (void *)BPF_FUNC_csum_update;
+static long (*clone_redirect)(struct __sk_buff *skb, __u32 device, __u64 flags) = (void *)BPF_FUNC_clone_redirect;
+static long (*loop)(__u32 times, void *body, void *context, __u64 flags) = (void *)BPF_FUNC_loop;
+
+// What a test compares with the source's own hash, and what it needs to know before it builds another.
+SEC("source.sha256") const char source_sha256[] = SOURCE_SHA256;
+SEC("built.by") const char compiler[] = COMPILER;
+
+// Let whatever is attached behind us see the packet, too: another MMR on this host, for example (TCX_NEXT).
+#define GO_ON (-1)
+// What a whole layer may be sent to. A run of this length holds its core for 2 ms at most (docs/performance.md).
+#define DESTINATIONS_MAX 4096
+// UDP_MAX_SEGMENTS of Linux 6.9 and later; 64 before.
+#define PACKETS_MAX 128
+#define CHUNK 15
+#define IP_DONT_FRAGMENT BIG_ENDIAN_16(0x4000)
+#define IP_FRAGMENT BIG_ENDIAN_16(0x3fff)
+#define HOP_LIMIT 64
+#define RTP_HEADER 12
+// A smaller packet counts as this many bytes (router::limits::POLICE_PACKET_BYTES_MIN).
+#define PACKET_BYTES_MIN 64
+// In a mark: the layer is over its rate, nobody was served and nobody must be.
+#define OVER_RATE 0x4d4cffff
+// One packet or train in so many is timed; a power of two.
+#define TIMED_EVERY 64
+#define BUCKETS 32
+
+/* Tables. mmr/src/express/layout.rs lays their values out as here. */
+
+#define UINT(name, value) int(*name)[value]
+#define TYPE(name, type) type *name
+#define SHARED(kind, max, key_type, value_type, flags) \
+    struct {                                           \
+        UINT(type, kind);                              \
+        UINT(max_entries, max);                        \
+        UINT(map_flags, flags);                        \
+        TYPE(key, key_type);                           \
+        TYPE(value, value_type);                       \
+    }
+
+struct listen_key {
+    __u8 address[16]; // IPv4 as ::ffff:a.b.c.d
+    __be16 port;
+    __u16 zero;
+};
+
+struct layer_key {
+    __u8 source[16];
+    __be32 ssrc;
+    __be16 port;
+    __u16 listen; // which of the router's sockets
+};
+
+struct layer {
+    __u32 generation; // for the mark; never 0
+    __u32 chunk;      // first of its run
+    __u32 count;      // destinations in its run
+    __u32 index;      // its place in the router's tables
+    __u64 price_256;  // of a byte, in 1/256 ns
+    __u64 burst_ns;
+    __u32 size_max; // largest IP packet that fits every destination's device
+    __u32 zero;
+};
+
+struct chunk {
+    __u32 destinations[CHUNK];
+    __u32 next;
+};
+
+struct destination {
+    __u32 device;
+    __u32 index; // its link's place in the router's tables
+    __u8 macs[12];
+    __be16 ports[2];
+    __u8 source[16];
+    __u8 address[16];
+    __u32 addresses_sum; // ones' complement sum of both, as they stand in memory
+    __u8 traffic_class;
+    __u8 v6;
+    __u16 zero;
+};
+
+struct tally {
+    __u64 packets;
+    __u64 bytes; // of RTP
+    __u64 lost;  // packets: over rate (layer), refused by the device (destination)
+};
+
+enum outcome {
+    SERVED,      // packets of a layer whose run was served
+    MARKED,      // somebody else uses marks on this host
+    MIXED,       // a train that is not all one layer's RTP
+    TOO_LARGE,   // for some destination's device
+    OVER,        // the layer's rate
+    GONE,        // copies whose destination went a moment ago
+    REFUSED,     // copies the device did not take
+    UNWRITABLE,  // copies that could not be made: no memory
+    OUTCOMES,
+};
+
+// Entries of the hashes are swapped whole (no preallocation): no packet sees half of an old one and half of a new one.
+SHARED(BPF_MAP_TYPE_HASH, 256, struct listen_key, __u32, BPF_F_NO_PREALLOC) listens SEC(".maps");
+SHARED(BPF_MAP_TYPE_HASH, 65536, struct layer_key, struct layer, BPF_F_NO_PREALLOC) layers SEC(".maps");
+SHARED(BPF_MAP_TYPE_HASH, 65536, __u32, struct destination, BPF_F_NO_PREALLOC) destinations SEC(".maps");
+SHARED(BPF_MAP_TYPE_ARRAY, 65536, __u32, struct chunk, 0) chunks SEC(".maps");
+// By layer: when everything taken so far is paid for (router/src/data/police.rs). A core that races another errs by one
+// train.
+SHARED(BPF_MAP_TYPE_ARRAY, 65536, __u32, __u64, 0) paid_at SEC(".maps");
+SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, 65536, __u32, struct tally, 0) by_layer SEC(".maps");
+SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, 65536, __u32, struct tally, 0) by_link SEC(".maps");
+SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, OUTCOMES, __u32, __u64, 0) outcomes SEC(".maps");
+// How long the last copy waited for the first ones, by the number of bits of its nanoseconds.
+SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, BUCKETS, __u32, __u64, 0) waits SEC(".maps");
+
+/* From here on, a packet's way. */
+
+// Ethernet, IP and UDP.
+#define HEADERS_V4 (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr))
+#define HEADERS_V6 (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct udphdr))
+#define CHECK_V4 (HEADERS_V4 - 2)
+#define CHECK_V6 (HEADERS_V6 - 2)
+
+struct arrival {
+    struct layer_key key;
+    __u32 v6;
+    __u32 payload; // where it begins
+    __u32 packets;
+    __u32 segment; // of each but the last
+    __u32 bytes;   // of all
+};
+
+// A layer being served. The original is rewritten for one destination after the other; `sum`, `ports` and `first`
+// follow what stands in it.
+struct run {
+    struct __sk_buff *skb;
+    __u32 chunk;
+    __u32 place;
+    __u32 v6;
+    __u32 packets;
+    __u32 bytes;
+    __u32 sum;   // of the addresses
+    __u32 ports; // both
+    __u32 first; // IPv6: version, traffic class, flow label
+    __u32 hop;   // IPv6: length, next header, hop limit
+    __u32 base;  // IPv4: sum of the header's fields that are the same for all destinations
+};
+
+INLINE void add(void *map, __u32 key, __u64 by)
+{
+    __u64 *count = map_lookup(map, &key);
+    if (count)
+        *count += by;
+}
+
+INLINE __u16 fold(__u64 sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sum;
+}
+
+// In ones' complement: `to` in the place of `from`.
+INLINE __u32 difference(__u32 from, __u32 to)
+{
+    return fold((__u64)(__u32)~from + to);
+}
+
+INLINE __u64 sum_words(const void *from, __u32 words)
+{
+    const __u8 *bytes = from;
+    __u64 sum = 0;
+#pragma unroll
+    for (__u32 i = 0; i < words; i++) {
+        __u32 word;
+        COPY(&word, bytes + 4 * i, 4);
+        sum += word;
+    }
+    return sum;
+}
+
+INLINE int is_rtp(const __u8 *rtp)
+{
+    return rtp[0] >= 128 && rtp[0] <= 191 && !(rtp[1] >= 192 && rtp[1] <= 223);
+}
+
+// Whether this is UDP to a listen address, whole and plain; fills in all but the SSRC.
+INLINE int parse(struct __sk_buff *skb, struct arrival *it)
+{
+    struct listen_key to = {};
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+    struct udphdr *udp;
+    __u32 ip_bytes;
+    if (skb->protocol == BIG_ENDIAN_16(ETH_P_IP)) {
+        struct iphdr *ip = data + ETH_HLEN;
+        if (data + HEADERS_V4 > end)
+            return 0;
+        if (ip->version != 4 || ip->ihl != 5 || ip->protocol != IPPROTO_UDP || ip->frag_off & IP_FRAGMENT)
+            return 0;
+        // Rewritten, a broken header would be mended.
+        if (fold(sum_words(ip, 5)) != 0xffff)
+            return 0;
+        to.address[10] = to.address[11] = it->key.source[10] = it->key.source[11] = 0xff;
+        COPY(to.address + 12, &ip->daddr, 4);
+        COPY(it->key.source + 12, &ip->saddr, 4);
+        ip_bytes = BIG_ENDIAN_16(ip->tot_len);
+        it->payload = HEADERS_V4;
+        udp = (void *)(ip + 1);
+    } else if (skb->protocol == BIG_ENDIAN_16(ETH_P_IPV6)) {
+        struct ipv6hdr *ip = data + ETH_HLEN;
+        if (data + HEADERS_V6 > end)
+            return 0;
+        udp = (void *)(ip + 1);
+        if (ip->version != 6 || ip->nexthdr != IPPROTO_UDP || !udp->check)
+            return 0;
+        COPY(to.address, &ip->daddr, 16);
+        COPY(it->key.source, &ip->saddr, 16);
+        ip_bytes = BIG_ENDIAN_16(ip->payload_len) + sizeof(*ip);
+        it->v6 = 1;
+        it->payload = HEADERS_V6;
+    } else {
+        return 0;
+    }
+    to.port = udp->dest;
+    __u32 *listen = map_lookup(&listens, &to);
+    if (!listen)
+        return 0;
+    it->key.listen = *listen;
+    it->key.port = udp->source;
+    // No padding, nothing cut off, and both headers agree.
+    __u32 udp_bytes = BIG_ENDIAN_16(udp->len);
+    if (ip_bytes + ETH_HLEN != skb->len || udp_bytes + it->payload - sizeof(*udp) != skb->len)
+        return 0;
+    it->bytes = skb->len - it->payload;
+    it->segment = skb->gso_size ? skb->gso_size : it->bytes;
+    return it->bytes >= RTP_HEADER && it->segment >= RTP_HEADER;
+}
+
+struct comparison {
+    struct __sk_buff *skb;
+    __u32 ssrc;
+    __u32 at;
+    __u32 segment;
+    __u32 same;
+};
+
+static long compare_packet(__u32 number, struct comparison *with)
+{
+    (void)number;
+    __u8 rtp[RTP_HEADER];
+    with->at += with->segment;
+    __u32 ssrc = 0;
+    if (load_bytes(with->skb, with->at, rtp, sizeof(rtp)) == 0)
+        COPY(&ssrc, rtp + 8, 4);
+    else
+        rtp[0] = 0;
+    with->same = is_rtp(rtp) && ssrc == with->ssrc;
+    return !with->same;
+}
+
+// Whether all packets of a train are RTP of the same layer: GRO looks no further than at ports.
+INLINE int is_one_layer(struct __sk_buff *skb, const struct arrival *it)
+{
+    if (it->packets == 1)
+        return 1;
+    if (it->packets > PACKETS_MAX)
+        return 0;
+    struct comparison with = {
+        .skb = skb, .ssrc = it->key.ssrc, .at = it->payload, .segment = it->segment, .same = 1
+    };
+    loop(it->packets - 1, compare_packet, &with, 0);
+    return with.same;
+}
+
+// Takes the train out of the layer's bucket if that is not empty.
+INLINE int is_over_rate(const struct layer *layer, const struct arrival *it, __u64 now)
+{
+    __u64 *paid = map_lookup(&paid_at, &layer->index);
+    if (!paid)
+        return 1;
+    __u64 from = *paid > now ? *paid : now;
+    if (from - now >= layer->burst_ns)
+        return 1;
+    __u64 least = (__u64)it->packets * PACKET_BYTES_MIN;
+    __u64 units = it->bytes > least ? it->bytes : least;
+    *paid = from + (units * layer->price_256 >> 8);
+    return 0;
+}
+
+// The checksum of UDP with other addresses and ports. The kernel knows whether it is complete, left to the device, or
+// one for each packet of a train; 0 is none (IPv4) and stays so.
+INLINE int replace_sums(struct run *run, __u32 check, __u32 sum, __u32 ports)
+{
+    long failed = replace_l4_sum(run->skb, check, 0, difference(run->sum, sum),
+                                 BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+    failed |= replace_l4_sum(run->skb, check, run->ports, ports, BPF_F_MARK_MANGLED_0 | sizeof(ports));
+    if (failed)
+        return 0;
+    run->ports = ports;
+    run->sum = sum;
+    return 1;
+}
+
+INLINE int write_v4(struct run *run, const struct destination *to)
+{
+    void *data = (void *)(long)run->skb->data;
+    struct iphdr *ip = data + ETH_HLEN;
+    if (data + HEADERS_V4 > (void *)(long)run->skb->data_end)
+        return 0;
+    COPY(data, to->macs, sizeof(to->macs));
+    ip->tos = to->traffic_class;
+    // "Don't fragment", so its number means nothing (RFC 6864 §4.1).
+    ip->id = 0;
+    ip->frag_off = IP_DONT_FRAGMENT;
+    ip->ttl = HOP_LIMIT;
+    COPY(&ip->saddr, to->source + 12, 4);
+    COPY(&ip->daddr, to->address + 12, 4);
+    ip->check = ~fold((__u64)run->base + BIG_ENDIAN_16(to->traffic_class) + to->addresses_sum);
+    __u32 ports;
+    COPY(&ports, to->ports, 4);
+    COPY(ip + 1, &ports, 4);
+    return replace_sums(run, CHECK_V4, to->addresses_sum, ports);
+}
+
+// Sums of the whole packet (CHECKSUM_COMPLETE): the kernel takes it that a change of addresses is made up for in the IP
+// header, as in IPv4. Here it is not, nor is that of the class and the hop limit.
+INLINE void update_sum_v6(struct run *run, __u32 sum, __u32 first, __u32 hop)
+{
+    __u64 changed = difference(run->sum, sum);
+    changed += difference(run->first, first);
+    changed += difference(run->hop, hop);
+    update_sum(run->skb, fold(changed));
+    run->first = first;
+    run->hop = hop;
+}
+
+INLINE int write_v6(struct run *run, const struct destination *to)
+{
+    void *data = (void *)(long)run->skb->data;
+    struct ipv6hdr *ip = data + ETH_HLEN;
+    if (data + HEADERS_V6 > (void *)(long)run->skb->data_end)
+        return 0;
+    COPY(data, to->macs, sizeof(to->macs));
+    __u32 first = __builtin_bswap32(6u << 28 | (__u32)to->traffic_class << 20), hop;
+    COPY(ip, &first, 4);
+    ip->hop_limit = HOP_LIMIT;
+    COPY(&hop, (void *)ip + 4, 4);
+    COPY(&ip->saddr, to->source, 16);
+    COPY(&ip->daddr, to->address, 16);
+    __u32 ports;
+    COPY(&ports, to->ports, 4);
+    COPY(ip + 1, &ports, 4);
+    update_sum_v6(run, to->addresses_sum, first, hop);
+    return replace_sums(run, CHECK_V6, to->addresses_sum, ports);
+}
+
+// One destination: the body of a loop; 0 goes on.
+static long serve(__u32 number, struct run *run)
+{
+    (void)number;
+    struct chunk *chunk = map_lookup(&chunks, &run->chunk);
+    if (chunk && run->place == CHUNK) {
+        run->chunk = chunk->next;
+        run->place = 0;
+        chunk = map_lookup(&chunks, &run->chunk);
+    }
+    if (!chunk || run->place >= CHUNK)
+        return 1;
+    __u32 key = chunk->destinations[run->place++];
+    struct destination *to = map_lookup(&destinations, &key);
+    if (!to || to->v6 != run->v6) {
+        add(&outcomes, GONE, run->packets);
+        return 0;
+    }
+    if (!(run->v6 ? write_v6(run, to) : write_v4(run, to))) {
+        add(&outcomes, UNWRITABLE, run->packets);
+        return 1;
+    }
+    int refused = clone_redirect(run->skb, to->device, 0) != 0;
+    struct tally *tally = map_lookup(&by_link, &to->index);
+    if (refused)
+        add(&outcomes, REFUSED, run->packets);
+    if (tally && refused)
+        tally->lost += run->packets;
+    else if (tally) {
+        tally->packets += run->packets;
+        tally->bytes += run->bytes;
+    }
+    return 0;
+}
+
+// Serves a layer's run and puts the original back as it was. Whatever fails on the way, it is put back.
+INLINE void serve_v4(struct __sk_buff *skb, struct run *run, __u32 count)
+{
+    void *data = (void *)(long)skb->data;
+    __u8 before[HEADERS_V4];
+    if (data + sizeof(before) > (void *)(long)skb->data_end)
+        return;
+    COPY(before, data, sizeof(before));
+    struct iphdr *ip = data + ETH_HLEN;
+    run->sum = fold(sum_words(&ip->saddr, 2));
+    COPY(&run->ports, ip + 1, 4);
+    run->base = 0x45 + ip->tot_len + IP_DONT_FRAGMENT + BIG_ENDIAN_16(HOP_LIMIT << 8 | IPPROTO_UDP);
+    __u32 sum = run->sum, ports = run->ports;
+    loop(count, serve, run, 0);
+    replace_sums(run, CHECK_V4, sum, ports);
+    store_bytes(skb, 0, before, sizeof(before), 0);
+}
+
+INLINE void serve_v6(struct __sk_buff *skb, struct run *run, __u32 count)
+{
+    void *data = (void *)(long)skb->data;
+    __u8 before[HEADERS_V6];
+    if (data + sizeof(before) > (void *)(long)skb->data_end)
+        return;
+    COPY(before, data, sizeof(before));
+    struct ipv6hdr *ip = data + ETH_HLEN;
+    run->sum = fold(sum_words(&ip->saddr, 8));
+    COPY(&run->ports, ip + 1, 4);
+    COPY(&run->first, ip, 4);
+    COPY(&run->hop, (void *)ip + 4, 4);
+    __u32 sum = run->sum, ports = run->ports, first = run->first, hop = run->hop;
+    loop(count, serve, run, 0);
+    update_sum_v6(run, sum, first, hop);
+    replace_sums(run, CHECK_V6, sum, ports);
+    store_bytes(skb, 0, before, sizeof(before), 0);
+}
+
+INLINE void note_wait(__u64 began)
+{
+    __u64 took = now_ns() - began;
+    __u32 bits = 0;
+#pragma unroll
+    for (__u32 step = 16; step; step >>= 1) {
+        if (took >> step) {
+            took >>= step;
+            bits += step;
+        }
+    }
+    add(&waits, bits & (BUCKETS - 1), 1);
+}
+
+SEC("classifier") int express(struct __sk_buff *skb)
+{
+    if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
+        return GO_ON;
+    // A driver may leave the headers in a page of their own.
+    __u32 headers = HEADERS_V6;
+    if (skb->data + headers > skb->data_end && skb->len >= headers && pull(skb, headers))
+        return GO_ON;
+    struct arrival it = {};
+    __u8 rtp[RTP_HEADER];
+    if (!parse(skb, &it) || load_bytes(skb, it.payload, rtp, sizeof(rtp)) || !is_rtp(rtp))
+        return GO_ON;
+    COPY(&it.key.ssrc, rtp + 8, 4);
+    struct layer *layer = map_lookup(&layers, &it.key);
+    if (!layer)
+        return GO_ON;
+    it.packets = (it.bytes + it.segment - 1) / it.segment;
+    enum outcome refused = SERVED;
+    if (skb->mark)
+        refused = MARKED;
+    else if (it.payload - ETH_HLEN + it.segment > layer->size_max)
+        refused = TOO_LARGE;
+    else if (!is_one_layer(skb, &it))
+        refused = MIXED;
+    if (refused != SERVED) {
+        add(&outcomes, refused, it.packets);
+        return GO_ON;
+    }
+    struct tally *tally = map_lookup(&by_layer, &layer->index);
+    if (!tally)
+        return GO_ON;
+    __u64 now = now_ns();
+    if (is_over_rate(layer, &it, now)) {
+        add(&outcomes, OVER, it.packets);
+        tally->lost += it.packets;
+        skb->mark = OVER_RATE;
+        return GO_ON;
+    }
+    __u32 generation = layer->generation, count = layer->count;
+    struct run run = {
+        .skb = skb, .chunk = layer->chunk, .v6 = it.v6, .packets = it.packets, .bytes = it.bytes
+    };
+    if (count > DESTINATIONS_MAX)
+        return GO_ON;
+    if (it.v6)
+        serve_v6(skb, &run, count);
+    else
+        serve_v4(skb, &run, count);
+    skb->mark = generation;
+    add(&outcomes, SERVED, it.packets);
+    __u64 before = tally->packets;
+    tally->packets += it.packets;
+    tally->bytes += it.bytes;
+    if ((before ^ tally->packets) & TIMED_EVERY)
+        note_wait(now);
+    return GO_ON;
+}
+
+SEC("license") const char license_name[] = "Apache-2.0";
