@@ -4,8 +4,8 @@
 
 mod state;
 
-use crate::Kind;
 use crate::control::Secret;
+use crate::{Kind, MmrId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use state::{Drain, DrainWanted, MmrState, ZoneState};
@@ -43,22 +43,26 @@ pub struct Assign {
     /// the ticket of the last one.
     #[schemars(length(max = 2048))]
     pub token: Secret,
-    /// The MMR that could not be reached or went away, by its id. A hint: a meeting moves only when
-    /// its MMR's reports say so.
+    /// Any words of the client's choice, best random: an answer that was lost is given again when
+    /// the same token comes with the same words, from any controller of the zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
-    pub failed: Option<String>,
+    pub attempt: Option<Secret>,
+    /// The MMR that could not be reached or went away. A hint: a meeting moves only when its MMR's
+    /// reports say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<MmrId>,
 }
 
 /// Where to go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Assignment {
-    /// The MMR's id.
-    pub mmr: String,
+    /// Which MMR.
+    pub mmr: MmrId,
     /// How often the meeting has been placed: an assignment with a smaller epoch than another of
     /// the same meeting is out of date.
     pub epoch: u64,
-    /// The MMR's control channel.
+    /// Its control channel.
     pub control: ControlPoint,
     /// A join token for it, to be used once and within a minute.
     pub token: Secret,

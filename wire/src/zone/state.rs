@@ -1,9 +1,10 @@
 //! The state of a zone, as operators see and change it.
 
+use crate::MmrId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A zone as one controller sees it.
+/// A zone as one controller sees it. Later versions may tell more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ZoneState {
     /// The zone's name.
@@ -22,7 +23,7 @@ pub struct ZoneState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MmrState {
     /// Its id.
-    pub id: String,
+    pub id: MmrId,
     /// Why it takes no meetings; absent while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfit: Option<String>,
@@ -40,7 +41,7 @@ pub struct MmrState {
     pub meetings: u64,
     /// Participants it carries.
     pub participants: u64,
-    /// Participants it has room for.
+    /// More participants it has room for.
     pub headroom: u64,
     /// Its software.
     pub version: String,

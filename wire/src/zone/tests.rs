@@ -23,7 +23,8 @@ fn the_largest_assign_fits_into_a_request() {
         meeting: name.clone(),
         kinds: Kind::ALL.to_vec(),
         token: Secret("t".repeat(TOKEN_LEN_MAX)),
-        failed: Some(name),
+        attempt: Some(Secret(name)),
+        failed: Some("m".repeat(64).try_into().unwrap()),
     };
     assert!(serde_json::to_vec(&assign).unwrap().len() < REQUEST_LEN_MAX);
 }
