@@ -9,6 +9,16 @@ pub(crate) struct About {
     pub(crate) zone: String,
     /// As really bound.
     pub(crate) addresses: Addresses,
+    /// What clients are told.
+    pub(crate) advertised: Addresses,
+    /// Unix milliseconds.
+    pub(crate) epoch_ms: u64,
+    /// Each worker's core, where it is pinned to one.
+    pub(crate) cores: Vec<Option<u32>>,
+    /// Control channels there is room for.
+    pub(crate) channels_max: u32,
+    /// Media connections there is room for.
+    pub(crate) connections_max: u32,
     /// Of the workers.
     pub(crate) backend: Backend,
     /// Of the stream thread.

@@ -2,7 +2,7 @@
 
 use crate::about::About;
 use crate::admin::{self, Admin};
-use crate::control::{self, ControlConfig, Handle, Reload};
+use crate::control::{self, Asker, ControlConfig, Drain, Handle, Reload, STALLED_AFTER};
 use crate::credentials::Credentials;
 use crate::door::{self, DoorConfig, DoorError, DoorHandle, DoorLimits};
 use crate::exchange::{Exchange, WorkerOrder};
@@ -17,7 +17,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wire::control::Addresses;
 use wire::stats::Stats;
 
@@ -59,7 +59,7 @@ impl Daemon {
         // From here on an error ends what was started: `threads` does when dropped.
         let mut threads = Threads::new(exchange);
         let sockets = std::mem::take(&mut listening.workers);
-        threads.start_workers(&config, backend.backend, sockets)?;
+        let cores = threads.start_workers(&config, backend.backend, sockets)?;
         let door = start_door(&config, &credentials, &threads.exchange)?;
         let bound = Addresses {
             udp: listening.addresses,
@@ -68,7 +68,12 @@ impl Daemon {
         };
         let about = Arc::new(About {
             zone: config.zone.clone(),
+            advertised: addresses::to_tell(&config.listen, &bound),
             addresses: bound,
+            epoch_ms: unix_now_ms(),
+            cores,
+            channels_max: config.limits.channels,
+            connections_max: config.limits.connections,
             backend: backend.backend,
             door_backend: door.backend(),
         });
@@ -116,7 +121,16 @@ impl Daemon {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn drain(&self, deadline: Duration) -> Result<(), Error> {
-        self.control.drain(deadline).await
+        self.control.drain(Drain { deadline, asker: Asker::Host }).await
+    }
+
+    /// As [`Daemon::drain`], for a daemon that is ended afterwards: its stats say so, and nobody
+    /// calls it off.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub async fn drain_to_end(&self, deadline: Duration) -> Result<(), Error> {
+        self.control.drain(Drain { deadline, asker: Asker::End }).await
     }
 
     /// Takes newcomers again.
@@ -124,7 +138,7 @@ impl Daemon {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn undrain(&self) -> Result<(), Error> {
-        self.control.undrain().await
+        self.control.undrain(Asker::Host).await
     }
 
     /// Takes certificates, token keys and DSCP of this configuration; everything else stays as it
@@ -155,7 +169,7 @@ impl Daemon {
     /// # Errors
     /// What is wrong, for people.
     pub fn health(&self) -> Result<(), String> {
-        match self.control.stalled().first() {
+        match self.control.stalled(STALLED_AFTER).first() {
             None => Ok(()),
             Some((worker, age)) => {
                 Err(format!("worker {} has not finished a turn for {} s", worker.0, age.as_secs()))
@@ -180,8 +194,9 @@ impl Threads {
         config: &Config,
         backend: Backend,
         sockets: Vec<Vec<UdpSocket>>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Option<u32>>, Error> {
         let cores = cores(config);
+        let mut pinned_to = Vec::new();
         let count = u8::try_from(sockets.len()).unwrap_or(u8::MAX);
         for (worker, sockets) in (0..count).zip(sockets) {
             let core = cores.get(usize::from(worker)).copied();
@@ -205,9 +220,11 @@ impl Threads {
                     "the worker could not be pinned to its core: see workers.cores, and the cores this process may use"
                 );
             }
+            let pinned = core.filter(|_| started.pinned());
+            pinned_to.push(pinned.and_then(|core| u32::try_from(core).ok()));
             self.workers.push(started);
         }
-        Ok(())
+        Ok(pinned_to)
     }
 
     fn start_control(
@@ -230,7 +247,7 @@ impl Threads {
         let (handle, thread) = control::start(ControlConfig {
             exchange: Arc::clone(&self.exchange),
             meetings: MeetingsConfig {
-                addresses: addresses::to_tell(&config.listen, &about.addresses),
+                addresses: about.advertised.clone(),
                 links: config.limits.links,
                 layers: config.limits.layers,
                 routes: config.limits.routes,
@@ -283,6 +300,11 @@ impl Drop for Threads {
         drop(self.door.take());
         self.stop_workers();
     }
+}
+
+fn unix_now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn no_backend(cause: io::Error) -> Error {

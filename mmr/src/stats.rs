@@ -1,32 +1,79 @@
 //! From raw counts to what an operator sees.
 
 use crate::about::{About, VERSION};
-use crate::control::{ControlCounts, DoorCounts, Snapshot, WorkerCounts};
+use crate::control::{Asker, ControlCounts, DoorCounts, Snapshot, WorkerCounts};
 use hdrhistogram::Histogram;
-use router::{DropCounters, DropReason, Traffic};
+use router::{DropCounters, DropReason, KindSummary, Traffic};
 use std::collections::BTreeMap;
-use wire::stats::{ControlStats, Distribution, DoorStats, Stats, TrafficStats, WorkerStats};
+use wire::stats::{
+    ControlStats, Distribution, DoorStats, KindStats, Stats, TableStats, TrafficStats, WorkerStats,
+};
 use wire::{Kind, Transport};
 
 /// What an operator sees of a snapshot.
 pub(crate) fn of(about: &About, snapshot: &Snapshot) -> Stats {
     let summary = &snapshot.summary;
+    let asker = snapshot.draining.map(|drain| drain.asker);
     let links = Transport::ALL.iter().zip(summary.links);
     Stats {
         version: VERSION.to_owned(),
         zone: about.zone.clone(),
         uptime_s: snapshot.uptime.as_secs(),
-        draining_s: snapshot.draining.map(|left| left.as_secs()),
+        epoch_ms: about.epoch_ms,
+        draining_s: snapshot.draining.map(|drain| drain.left.as_secs()),
+        drain_order: asker.and_then(|asker| match asker {
+            Asker::Zone(order) => Some(order),
+            Asker::Host | Asker::End => None,
+        }),
+        stopping: asker == Some(Asker::End),
         addresses: about.addresses.clone(),
+        advertised: about.advertised.clone(),
         door_backend: about.door_backend.to_owned(),
         meetings: summary.meetings,
         participants: summary.participants,
         streams: summary.streams,
         links: links.map(|(transport, count)| (transport.name().to_owned(), count)).collect(),
+        kinds: kinds(&summary.kinds),
+        tables: tables(about, snapshot),
+        latency_recent_us: latency_recent_us(&snapshot.workers),
         control: control(&snapshot.control),
         door: door(&snapshot.door),
         workers: snapshot.workers.iter().map(|counts| worker(about, counts)).collect(),
     }
+}
+
+fn kinds(summaries: &[KindSummary; 3]) -> BTreeMap<String, KindStats> {
+    let kinds = Kind::ALL.iter().zip(summaries);
+    kinds
+        .map(|(kind, summary)| {
+            let KindSummary { streams, links, links_waiting } = *summary;
+            (kind.name().to_owned(), KindStats { streams, links, links_waiting })
+        })
+        .collect()
+}
+
+fn tables(about: &About, snapshot: &Snapshot) -> BTreeMap<String, TableStats> {
+    let sized = |used, size: u32| TableStats { used, size: u64::from(size) };
+    let tables = snapshot.tables.iter();
+    let tables = tables.map(|it| (it.name.to_owned(), sized(u64::from(it.used), it.size)));
+    let connections = snapshot.door.connections.iter().sum();
+    tables
+        .chain([
+            ("channels".to_owned(), sized(snapshot.control.channels, about.channels_max)),
+            ("connections".to_owned(), sized(connections, about.connections_max)),
+        ])
+        .collect()
+}
+
+/// All workers' together.
+fn latency_recent_us(workers: &[WorkerCounts]) -> Distribution {
+    let mut workers = workers.iter().map(|counts| &counts.latency_recent_us);
+    let Some(mut merged) = workers.next().cloned() else { return Distribution::default() };
+    for histogram in workers {
+        // Fails only for histograms of other bounds, and all workers' have the same.
+        let _ = merged.add(histogram);
+    }
+    distribution(&merged)
 }
 
 fn control(counts: &ControlCounts) -> ControlStats {
@@ -59,6 +106,7 @@ fn worker(about: &About, counts: &WorkerCounts) -> WorkerStats {
     let report = &counts.report;
     WorkerStats {
         worker: report.worker.0,
+        core: about.cores.get(usize::from(report.worker.0)).copied().flatten(),
         backend: about.backend.name().to_owned(),
         heartbeat_age_ms: u64::try_from(counts.heartbeat_age.as_millis()).unwrap_or(u64::MAX),
         busy: counts.busy,

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use support::Router;
 use wire::control::ServerMessage;
+use wire::stats::Stats;
 use wire::token::Role;
 
 /// One request over the admin socket: status and body.
@@ -28,13 +29,17 @@ async fn ask(router: &Router, method: &str, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+async fn stats(router: &Router) -> Stats {
+    let (status, body) = ask(router, "GET", "/stats").await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
 #[tokio::test]
 async fn answers_stats_health_and_nothing_else() {
     let router = Router::start();
     let (_ada, _) = router.join("m", "ada", Role::Host).await;
-    let (status, body) = ask(&router, "GET", "/stats").await;
-    assert_eq!(status, 200);
-    let stats: wire::stats::Stats = serde_json::from_str(&body).unwrap();
+    let stats = stats(&router).await;
     assert_eq!((stats.meetings, stats.participants, stats.control.channels), (1, 1, 1));
     assert_eq!(&stats.addresses, router.daemon.addresses());
     assert_eq!(stats.workers.len(), 2);
@@ -54,8 +59,7 @@ async fn a_drain_turns_newcomers_away_until_it_is_called_off() {
     assert_eq!(ask(&router, "POST", beyond_time).await.0, 400);
     assert_eq!(ask(&router, "POST", "/drain?deadline=90s").await.0, 200);
     assert_eq!(ada.hear().await, ServerMessage::Draining { deadline_s: 90 });
-    let (_, body) = ask(&router, "GET", "/stats").await;
-    let stats: wire::stats::Stats = serde_json::from_str(&body).unwrap();
+    let stats = stats(&router).await;
     assert!((80..=90).contains(&stats.draining_s.unwrap()), "{:?}", stats.draining_s);
 
     let mut bob = router.channel().await;
@@ -67,6 +71,50 @@ async fn a_drain_turns_newcomers_away_until_it_is_called_off() {
     router.join("m", "bob", Role::Host).await;
     let (_, metrics) = ask(&router, "GET", "/metrics").await;
     assert!(metrics.contains("\nmmr_draining 0\n"), "{metrics}");
+    router.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn tells_what_a_controller_must_know() {
+    let router = Router::start();
+    let (mut ada, _) = router.join("m", "ada", Role::Host).await;
+    ada.say(r#"{"type": "connect", "kind": "video"}"#).await;
+    ada.hear().await;
+    let stats = stats(&router).await;
+    assert_eq!(stats.kinds["video"].links_waiting, 1);
+    assert_eq!(stats.tables["links"].used, 1);
+    assert_eq!(stats.tables["channels"].used, 1);
+    assert_eq!(&stats.advertised, router.daemon.addresses(), "loopback is told as it is");
+    let (status, meetings) = ask(&router, "GET", "/meetings").await;
+    assert_eq!((status, meetings.as_str()), (200, r#"[{"meeting":"m","participants":1}]"#));
+    // Idle workers turn once a second.
+    assert_eq!(ask(&router, "GET", "/health?stalled=1ms").await.0, 503);
+    assert_eq!(ask(&router, "GET", "/health?stalled=1m").await.0, 200);
+    assert_eq!(ask(&router, "GET", "/health?stalled=soon").await.0, 400);
+    router.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_of_the_host_is_not_changed_by_the_zone() {
+    let router = Router::start();
+    let drained_by = |stats: Stats| (stats.draining_s.is_some(), stats.drain_order);
+    assert_eq!(ask(&router, "POST", "/drain?deadline=90s&order=7").await.0, 200);
+    assert_eq!(drained_by(stats(&router).await), (true, Some(7)));
+    assert_eq!(ask(&router, "POST", "/undrain?order=8").await.0, 200);
+    assert_eq!(drained_by(stats(&router).await), (false, None));
+
+    assert_eq!(ask(&router, "POST", "/drain?deadline=90s").await.0, 200);
+    for zone in ["/drain?deadline=10s&order=9", "/undrain?order=10"] {
+        assert_eq!(ask(&router, "POST", zone).await.0, 200);
+        assert_eq!(drained_by(stats(&router).await), (true, None), "{zone}");
+    }
+    assert_eq!(ask(&router, "POST", "/undrain").await.0, 200);
+    assert_eq!(drained_by(stats(&router).await), (false, None));
+
+    router.daemon.drain_to_end(std::time::Duration::from_secs(60)).await.unwrap();
+    assert_eq!(ask(&router, "POST", "/undrain").await.0, 200);
+    let stats = stats(&router).await;
+    assert!(stats.stopping && stats.draining_s.is_some(), "nobody calls off an end");
     router.daemon.stop().await;
 }
 

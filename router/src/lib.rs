@@ -17,7 +17,7 @@ pub mod outbox;
 pub use data::{Arrival, Counters, Rate, Router, RouterConfig, Traffic};
 pub use drops::{DropCounters, DropReason};
 pub use ids::{ConnectionId, LayerId, LinkId, MeetingId, Path, SlotId, WorkerId};
-pub use meetings::{ChannelId, Meetings, MeetingsConfig, Output, Summary};
+pub use meetings::{ChannelId, KindSummary, Meetings, MeetingsConfig, Output, Summary};
 pub use occupancy::Occupancy;
 pub use order::{Event, LayerSpec, LinkChange, LinkSpec, NackSet, Order, PeerMessage};
 pub use outbox::{Outbox, Payload, Source, Transmit};

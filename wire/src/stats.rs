@@ -14,10 +14,18 @@ pub struct Stats {
     pub zone: String,
     /// Seconds since start.
     pub uptime_s: u64,
+    /// When it started, Unix milliseconds.
+    pub epoch_ms: u64,
     /// Seconds left until the deadline of a drain; absent when newcomers are welcome.
     pub draining_s: Option<u64>,
+    /// The zone's order that asked for the drain; absent when somebody on the host did.
+    pub drain_order: Option<u64>,
+    /// Whether it ends when the drain does.
+    pub stopping: bool,
     /// Where it listens.
     pub addresses: Addresses,
+    /// Where clients are told to connect.
+    pub advertised: Addresses,
     /// What the stream thread runs on: `uring` or `tokio`.
     pub door_backend: String,
     /// Meetings with a participant.
@@ -28,12 +36,38 @@ pub struct Stats {
     pub streams: u64,
     /// Links bound, by transport.
     pub links: BTreeMap<String, u64>,
+    /// Streams and links, by kind.
+    pub kinds: BTreeMap<String, KindStats>,
+    /// What there is a limit for: `links`, `layers`, `routes`, `channels`, `connections`.
+    pub tables: BTreeMap<String, TableStats>,
+    /// Heard to handed to the kernel over the last second, all workers, in microseconds.
+    pub latency_recent_us: Distribution,
     /// The control thread.
     pub control: ControlStats,
     /// The stream thread.
     pub door: DoorStats,
     /// Each worker.
     pub workers: Vec<WorkerStats>,
+}
+
+/// What there is of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindStats {
+    /// Streams published.
+    pub streams: u64,
+    /// Links bound.
+    pub links: u64,
+    /// Links given out and not bound.
+    pub links_waiting: u64,
+}
+
+/// How full something is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableStats {
+    /// Entries in use.
+    pub used: u64,
+    /// Entries there is room for.
+    pub size: u64,
 }
 
 /// The control thread's part of [`Stats`].
@@ -73,6 +107,8 @@ pub struct DoorStats {
 pub struct WorkerStats {
     /// From 0.
     pub worker: u8,
+    /// The core it is pinned to, as the kernel numbers them.
+    pub core: Option<u32>,
     /// `uring` or `poll`.
     pub backend: String,
     /// Milliseconds since it last finished a turn.

@@ -5,16 +5,20 @@
 //! | --- | --- |
 //! | `GET /stats` | [`wire::stats::Stats`] as JSON |
 //! | `GET /metrics` | OpenMetrics text |
-//! | `GET /health` | 200, or 503 with the workers that stalled; asks nobody but their heartbeats |
+//! | `GET /meetings` | a list of [`wire::load::Meeting`] as JSON |
+//! | `GET /health?stalled=5s` | 200, or 503 with the workers that stalled; asks nobody but their heartbeats |
 //! | `POST /drain?deadline=10m` | newcomers are turned away, everybody is told to move on |
 //! | `POST /undrain` | newcomers are welcome |
+//!
+//! With `order=12` drain and undrain come from the zone: they change nothing about a drain that
+//! somebody on this host asked for.
 
 pub(crate) mod client;
 mod socket;
 
 use crate::about::About;
 use crate::config::parse_duration;
-use crate::control::Handle;
+use crate::control::{Asker, Drain, Handle, STALLED_AFTER};
 use crate::metrics;
 use crate::stats;
 use axum::extract::{Query, State};
@@ -54,6 +58,7 @@ impl Admin {
         let routes = Router::new()
             .route("/stats", get(stats))
             .route("/metrics", get(scrape))
+            .route("/meetings", get(meetings))
             .route("/health", get(health))
             .route("/drain", post(drain))
             .route("/undrain", post(undrain))
@@ -87,8 +92,23 @@ async fn scrape(State(context): State<Context>) -> Response {
     }
 }
 
-async fn health(State(context): State<Context>) -> Response {
-    let stalled = context.control.stalled();
+async fn meetings(State(context): State<Context>) -> Response {
+    match context.control.meetings().await {
+        Ok(meetings) => Json(meetings).into_response(),
+        Err(ended) => (StatusCode::SERVICE_UNAVAILABLE, ended.to_string()).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct HealthQuery {
+    stalled: Option<String>,
+}
+
+async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>) -> Response {
+    let Some(after) = time(query.stalled.as_deref(), STALLED_AFTER) else {
+        return not_a_time("stalled");
+    };
+    let stalled = context.control.stalled(after);
     if stalled.is_empty() {
         return "every worker takes its turns\n".into_response();
     }
@@ -101,27 +121,43 @@ async fn health(State(context): State<Context>) -> Response {
 #[derive(Deserialize)]
 struct DrainQuery {
     deadline: Option<String>,
+    order: Option<u64>,
 }
 
 async fn drain(State(context): State<Context>, Query(query): Query<DrainQuery>) -> Response {
-    let deadline = match query.deadline.as_deref().map(parse_duration) {
-        None => context.drain_deadline,
-        Some(Some(deadline)) => deadline,
-        Some(None) => {
-            let text =
-                "deadline is a whole number and its unit, such as 90s, 10m or 2h; 8760h at most\n";
-            return (StatusCode::BAD_REQUEST, text).into_response();
-        }
+    let Some(deadline) = time(query.deadline.as_deref(), context.drain_deadline) else {
+        return not_a_time("deadline");
     };
-    match context.control.drain(deadline).await {
+    let drain = Drain { deadline, asker: asker(query.order) };
+    match context.control.drain(drain).await {
         Ok(()) => format!("draining for {} s\n", deadline.as_secs()).into_response(),
         Err(ended) => (StatusCode::SERVICE_UNAVAILABLE, ended.to_string()).into_response(),
     }
 }
 
-async fn undrain(State(context): State<Context>) -> Response {
-    match context.control.undrain().await {
+#[derive(Deserialize)]
+struct UndrainQuery {
+    order: Option<u64>,
+}
+
+async fn undrain(State(context): State<Context>, Query(query): Query<UndrainQuery>) -> Response {
+    match context.control.undrain(asker(query.order)).await {
         Ok(()) => "newcomers are welcome\n".into_response(),
         Err(ended) => (StatusCode::SERVICE_UNAVAILABLE, ended.to_string()).into_response(),
     }
+}
+
+fn asker(order: Option<u64>) -> Asker {
+    order.map_or(Asker::Host, Asker::Zone)
+}
+
+/// The time that is written, else the usual one; `None` when what is written is none.
+fn time(written: Option<&str>, usual: Duration) -> Option<Duration> {
+    written.map_or(Some(usual), parse_duration)
+}
+
+fn not_a_time(name: &str) -> Response {
+    let text =
+        format!("{name} is a whole number and its unit, such as 90s, 10m or 2h; 8760h at most\n");
+    (StatusCode::BAD_REQUEST, text).into_response()
 }

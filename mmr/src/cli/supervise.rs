@@ -80,7 +80,7 @@ impl<'a> Supervisor<'a> {
         systemd::stopping();
         let mut extensions = interval(STOP_EXTENSION_INTERVAL);
         let deadline = Instant::now() + self.drain_deadline;
-        daemon.drain(self.drain_deadline).await.map_err(Failure::failed)?;
+        daemon.drain_to_end(self.drain_deadline).await.map_err(Failure::failed)?;
         let mut watchdog = Watchdog::new();
         let mut looks = interval(LOOK_INTERVAL);
         loop {

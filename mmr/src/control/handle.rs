@@ -1,6 +1,6 @@
 //! How the daemon's other parts reach the control thread.
 
-use super::request::{Command, Reload};
+use super::request::{Asker, Command, Drain, Reload};
 use super::snapshot::{Snapshot, heartbeat_ages};
 use crate::Error;
 use crate::exchange::Exchange;
@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use wire::load::Meeting;
 
 /// A worker that has not finished a turn for so long is stalled. Idle workers turn once a second at
 /// least: they are asked for a report.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// Reaches the control thread, from any thread and runtime.
 #[derive(Clone)]
@@ -31,12 +32,17 @@ impl Handle {
         self.ask(Command::Snapshot).await
     }
 
-    pub(crate) async fn drain(&self, deadline: Duration) -> Result<(), Error> {
-        self.ask(|reply| Command::Drain(deadline, reply)).await
+    /// The meetings there are.
+    pub(crate) async fn meetings(&self) -> Result<Vec<Meeting>, Error> {
+        self.ask(Command::Meetings).await
     }
 
-    pub(crate) async fn undrain(&self) -> Result<(), Error> {
-        self.ask(Command::Undrain).await
+    pub(crate) async fn drain(&self, drain: Drain) -> Result<(), Error> {
+        self.ask(|reply| Command::Drain(drain, reply)).await
+    }
+
+    pub(crate) async fn undrain(&self, asker: Asker) -> Result<(), Error> {
+        self.ask(|reply| Command::Undrain(asker, reply)).await
     }
 
     pub(crate) async fn reload(&self, reload: Reload) -> Result<(), Error> {
@@ -52,11 +58,11 @@ impl Handle {
         }
     }
 
-    /// Workers that have not finished a turn for too long, with how long. Asks nobody: reads their
-    /// heartbeats.
-    pub(crate) fn stalled(&self) -> Vec<(WorkerId, Duration)> {
+    /// Workers that have not finished a turn for longer than this, with how long. Asks nobody:
+    /// reads their heartbeats.
+    pub(crate) fn stalled(&self, after: Duration) -> Vec<(WorkerId, Duration)> {
         let ages = heartbeat_ages(&self.exchange, Instant::now()).into_iter();
-        (0..=u8::MAX).map(WorkerId).zip(ages).filter(|(_, age)| *age > STALLED_AFTER).collect()
+        (0..=u8::MAX).map(WorkerId).zip(ages).filter(|(_, age)| *age > after).collect()
     }
 
     async fn ask<T>(
@@ -83,8 +89,11 @@ mod tests {
         for (worker, beat_ms) in [(0, 59_900), (1, 50_000), (2, 60_500)] {
             exchange.workers[worker].heartbeat_ms.store(beat_ms, Ordering::Relaxed);
         }
-        let stalled: Vec<(u8, u64)> =
-            handle.stalled().iter().map(|(worker, age)| (worker.0, age.as_secs())).collect();
+        let stalled: Vec<(u8, u64)> = handle
+            .stalled(STALLED_AFTER)
+            .iter()
+            .map(|(worker, age)| (worker.0, age.as_secs()))
+            .collect();
         assert_eq!(stalled, [(1, 10)]);
     }
 }

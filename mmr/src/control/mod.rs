@@ -23,8 +23,8 @@ mod thread;
 mod tokens;
 mod upgrade;
 
-pub(crate) use handle::Handle;
+pub(crate) use handle::{Handle, STALLED_AFTER};
 pub(crate) use limits::CHANNELS_MAX;
-pub(crate) use request::Reload;
+pub(crate) use request::{Asker, Drain, Reload};
 pub(crate) use snapshot::{ControlCounts, DoorCounts, Snapshot, WorkerCounts};
 pub(crate) use thread::{ControlConfig, start};

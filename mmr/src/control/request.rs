@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use wire::control::{ClientMessage, ServerMessage};
+use wire::load::Meeting;
 use wire::mark::Marks;
 use wire::token::Verifier;
 
@@ -37,14 +38,46 @@ pub(super) struct Outgoing {
 pub(crate) enum Command {
     /// The state at this moment.
     Snapshot(oneshot::Sender<Box<Snapshot>>),
+    /// The meetings there are.
+    Meetings(oneshot::Sender<Vec<Meeting>>),
     /// Turn newcomers away, tell everybody to move on.
-    Drain(Duration, oneshot::Sender<()>),
+    Drain(Drain, oneshot::Sender<()>),
     /// Take newcomers again.
-    Undrain(oneshot::Sender<()>),
+    Undrain(Asker, oneshot::Sender<()>),
     /// New certificates, token keys and marks.
     Reload(Box<Reload>, oneshot::Sender<()>),
     /// Close every channel and end.
     Stop,
+}
+
+/// A drain as it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    /// Until when everybody should have moved on, from now.
+    pub(crate) deadline: Duration,
+    pub(crate) asker: Asker,
+}
+
+/// Who asks for a drain or its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The zone, by the number of its order.
+    Zone(u64),
+    /// Somebody on this host.
+    Host,
+    /// The signal that ends the daemon.
+    End,
+}
+
+impl Asker {
+    /// Whoever has the higher one prevails.
+    pub(super) const fn rank(self) -> u8 {
+        match self {
+            Self::Zone(_) => 0,
+            Self::Host => 1,
+            Self::End => 2,
+        }
+    }
 }
 
 /// What can change while the daemon runs.

@@ -1,6 +1,6 @@
 //! The daemon's counts at one moment, as stats and metrics are made from.
 
-use super::request::CloseReason;
+use super::request::{Asker, CloseReason};
 use crate::exchange::{DoorPort, Exchange};
 use crate::report::WorkerReport;
 use router::{DropCounters, DropReason, Summary};
@@ -13,14 +13,21 @@ use wire::control::ErrorCode;
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) uptime: Duration,
-    /// Until the deadline of a drain.
-    pub(crate) draining: Option<Duration>,
+    pub(crate) draining: Option<Draining>,
     pub(crate) summary: Summary,
     /// How full each of the routers' tables is.
     pub(crate) tables: [Table; 3],
     pub(crate) control: ControlCounts,
     pub(crate) door: DoorCounts,
     pub(crate) workers: Vec<WorkerCounts>,
+}
+
+/// A drain under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draining {
+    /// Until its deadline.
+    pub(crate) left: Duration,
+    pub(crate) asker: Asker,
 }
 
 /// One of the routers' tables, on every worker the same.

@@ -8,8 +8,8 @@ use super::limits::{
 };
 use super::newcomer::Newcomer;
 use super::reports::Reports;
-use super::request::{Command, Outgoing, Reload, Request};
-use super::snapshot::{ControlCounts, DoorCounts, Snapshot, Table, heartbeat_ages};
+use super::request::{Asker, Command, Drain, Outgoing, Reload, Request};
+use super::snapshot::{ControlCounts, DoorCounts, Draining, Snapshot, Table, heartbeat_ages};
 use super::tokens::Tokens;
 use crate::admin::Admin;
 use crate::dev::unix_now_s;
@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use wire::control::{ClientMessage, ErrorCode, ServerMessage, VERSION};
+use wire::load::Meeting;
 use wire::mark::{Dscp, Marks};
 use wire::token::Verifier;
 
@@ -86,8 +87,8 @@ struct Control {
     requests: mpsc::Sender<Request>,
     heard: Option<mpsc::Receiver<Request>>,
     next_channel: u64,
-    /// The deadline.
-    draining: Option<Instant>,
+    /// The deadline, and who asked.
+    draining: Option<(Instant, Asker)>,
 }
 
 /// An open channel.
@@ -246,19 +247,13 @@ impl Control {
         // Who asked may have gone; there is nobody to tell then.
         match command {
             Command::Snapshot(reply) => drop(reply.send(Box::new(self.snapshot(now)))),
-            Command::Drain(deadline, reply) => {
-                self.draining = Some(now + deadline);
-                self.meetings.drain(now, deadline);
-                tracing::info!(
-                    deadline_s = deadline.as_secs(),
-                    "draining: newcomers are turned away"
-                );
+            Command::Meetings(reply) => drop(reply.send(self.list_meetings())),
+            Command::Drain(drain, reply) => {
+                self.drain(now, drain);
                 let _ = reply.send(());
             }
-            Command::Undrain(reply) => {
-                self.draining = None;
-                self.meetings.undrain();
-                tracing::info!("no longer draining: newcomers are welcome");
+            Command::Undrain(asker, reply) => {
+                self.undrain(asker);
                 let _ = reply.send(());
             }
             Command::Reload(reload, reply) => {
@@ -267,6 +262,41 @@ impl Control {
             }
             Command::Stop => {}
         }
+    }
+
+    fn drain(&mut self, now: Instant, Drain { deadline, asker }: Drain) {
+        if self.is_overruled(asker) {
+            return;
+        }
+        self.draining = Some((now + deadline, asker));
+        self.meetings.drain(now, deadline);
+        tracing::info!(
+            deadline_s = deadline.as_secs(),
+            ?asker,
+            "draining: newcomers are turned away"
+        );
+    }
+
+    fn undrain(&mut self, asker: Asker) {
+        if self.is_overruled(asker) {
+            return;
+        }
+        self.draining = None;
+        self.meetings.undrain();
+        tracing::info!("no longer draining: newcomers are welcome");
+    }
+
+    /// A drain asked for on this host is not changed from afar, and one that ends the daemon by
+    /// nobody.
+    fn is_overruled(&self, asker: Asker) -> bool {
+        self.draining.is_some_and(|(_, before)| before.rank() > asker.rank())
+    }
+
+    fn list_meetings(&self) -> Vec<Meeting> {
+        let meetings = self.meetings.list();
+        meetings
+            .map(|(name, participants)| Meeting { meeting: name.to_owned(), participants })
+            .collect()
     }
 
     fn reload(&mut self, reload: Reload) {
@@ -319,7 +349,10 @@ impl Control {
         let ages = heartbeat_ages(&self.exchange, now);
         Snapshot {
             uptime: now.saturating_duration_since(self.exchange.started),
-            draining: self.draining.map(|deadline| deadline.saturating_duration_since(now)),
+            draining: self.draining.map(|(deadline, asker)| Draining {
+                left: deadline.saturating_duration_since(now),
+                asker,
+            }),
             summary: self.meetings.summary(),
             tables: self.tables(),
             control: ControlCounts {

@@ -12,7 +12,7 @@ use wire::srtp::SessionKeys;
 /// What control remembers of a link.
 pub(super) struct Link {
     pub(super) who: ParticipantId,
-    kind: Kind,
+    pub(super) kind: Kind,
     ufrag: [u8; UFRAG_LEN],
     password: String,
     srtcp_keys: SrtcpKeys,

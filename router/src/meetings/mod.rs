@@ -81,6 +81,19 @@ pub struct Summary {
     pub streams: u64,
     /// Links bound, by `Transport::ALL`.
     pub links: [u64; 3],
+    /// By `Kind::index`.
+    pub kinds: [KindSummary; 3],
+}
+
+/// What there is of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindSummary {
+    /// Streams published.
+    pub streams: u64,
+    /// Links bound.
+    pub links: u64,
+    /// Links given out and not bound.
+    pub links_waiting: u64,
 }
 
 /// The control plane.
@@ -252,7 +265,14 @@ impl Meetings {
             participants: self.participants.len() as u64,
             streams: self.streams.len() as u64,
             links: self.bound,
+            kinds: self.kinds(),
         }
+    }
+
+    /// Every meeting's name, and how many participants it has.
+    pub fn list(&self) -> impl Iterator<Item = (&str, u64)> {
+        let size = |meeting: &Meeting| meeting.participants.len() as u64;
+        self.meetings.values().map(move |meeting| (meeting.name.as_str(), size(meeting)))
     }
 
     /// How full the tables are; switches as far as workers have told.
@@ -273,6 +293,19 @@ impl Meetings {
     /// Where a link is bound, if it is.
     pub fn path(&self, link: LinkId) -> Option<Path> {
         self.links.get(link)?.path
+    }
+
+    fn kinds(&self) -> [KindSummary; 3] {
+        let mut kinds = [KindSummary::default(); 3];
+        for stream in self.streams.values() {
+            kinds[stream.kind.index()].streams += 1;
+        }
+        for link in self.links.values() {
+            let kind = &mut kinds[link.kind.index()];
+            let bound = link.path.is_some();
+            *(if bound { &mut kind.links } else { &mut kind.links_waiting }) += 1;
+        }
+        kinds
     }
 
     fn first_message(

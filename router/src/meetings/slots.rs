@@ -64,6 +64,10 @@ impl<N: Number, T> Slots<N, T> {
         if place.generation == number.generation() { place.value.as_ref() } else { None }
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().filter_map(|place| place.value.as_ref())
+    }
+
     /// How many more fit.
     pub(super) fn room(&self) -> usize {
         self.max as usize - self.len()

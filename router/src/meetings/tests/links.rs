@@ -62,6 +62,8 @@ fn bound_links_are_counted_by_transport() {
     scene.report(Event::ConsentLost { link });
     assert_eq!(scene.meetings.summary().links, [0, 0, 1]);
     assert_eq!(scene.meetings.path(link), None);
+    let audio = scene.meetings.summary().kinds[Kind::Audio.index()];
+    assert_eq!((audio.links, audio.links_waiting), (1, 1));
 }
 
 #[test]
