@@ -74,7 +74,8 @@ impl Scene {
         self.now += later;
         self.outbox.clear();
         let segment = u16::try_from(segment).expect("packets are below 64 KiB");
-        let arrival = Arrival { path: path(from), slot: SlotId(0), offset: 0, bytes, segment };
+        let arrival =
+            Arrival { path: path(from), slot: SlotId(0), offset: 0, bytes, segment, mark: 0 };
         self.router.handle_arrival(arrival, self.now, &mut self.outbox);
         self.queued()
     }

@@ -19,5 +19,7 @@ pub use drops::{DropCounters, DropReason};
 pub use ids::{ConnectionId, LayerId, LinkId, MeetingId, Path, SlotId, WorkerId};
 pub use meetings::{ChannelId, KindSummary, Meetings, MeetingsConfig, Output, Summary};
 pub use occupancy::Occupancy;
-pub use order::{Event, LayerSpec, LinkChange, LinkSpec, NackSet, Order, PeerMessage};
+pub use order::{
+    Event, ExpressVersion, LayerSpec, LinkChange, LinkSpec, NackSet, Order, PeerMessage,
+};
 pub use outbox::{Outbox, Payload, Source, Transmit};

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Versions of an express layer's destinations that workers remember.
 pub const EXPRESS_VERSIONS: usize = 8;
+/// No version has a lower generation. Others on a host that mark packets (docs/operations.md) use small numbers.
+pub const EXPRESS_GENERATION_MIN: u32 = 0x4d4d_0000;
+/// The kernel's mark of packets that are over their layer's rate.
+pub const EXPRESS_OVER_RATE: u32 = EXPRESS_GENERATION_MIN - 1;
 /// Links at once, all kinds and transports.
 pub const LINKS_MAX: u32 = 65_536;
 /// Layers at once.
@@ -124,6 +128,7 @@ pub const ROUTER_PEERS_MAX: usize = 4_096;
 /// Timers one call of `Router::handle_timeout` serves; the rest is due at once.
 pub const TIMERS_PER_CALL_MAX: usize = 1_024;
 
+const _: () = assert!(EXPRESS_VERSIONS.is_power_of_two());
 const _: () = assert!(SEQ_WINDOW.is_power_of_two());
 const _: () = assert!(BITRATE_MAX as u64 / 8 / 1_200 * SEQ_SILENCE.as_secs() < 1 << 15);
 const _: () = assert!(NACK_GAP_MAX < SEQ_WINDOW);

@@ -16,6 +16,7 @@
 //! * A layer is routed to links of its own meeting only.
 
 use crate::{LayerId, LinkId, MeetingId, Path, WorkerId, limits};
+use hashbrown::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::mark::Marks;
@@ -47,6 +48,21 @@ pub enum Order {
     Rollover { layer: LayerId, roc: u32 },
     /// New DSCP marks.
     Mark(Marks),
+    /// Which links the kernel serves from some packet on (docs: ARCHITECTURE.md, the express plane). Passed over when
+    /// the layer is gone.
+    Express(Arc<ExpressVersion>),
+}
+
+/// The links that the kernel serves with those packets of a layer that bear this generation as their mark. They get
+/// nothing of these packets from the worker.
+#[derive(Debug)]
+pub struct ExpressVersion {
+    /// Whose packets.
+    pub layer: LayerId,
+    /// Their mark; at least `EXPRESS_GENERATION_MIN`, and one more than the version's before.
+    pub generation: u32,
+    /// By index.
+    pub links: HashSet<u32>,
 }
 
 /// A link as control makes it.

@@ -62,7 +62,7 @@ fn inbox(len: u32, segment: u16) -> (Inbox, SlotId) {
     let mut inbox = Inbox::new(1, SLOT_LEN);
     let slot = inbox.take_free().expect("an inbox starts with its slots free");
     let id = slot.id();
-    let heard = Heard { path: path(0), offset: 0, len, segment, at: Instant::now() };
+    let heard = Heard { path: path(0), offset: 0, len, segment, mark: 0, at: Instant::now() };
     inbox.deliver(slot, heard);
     (inbox, id)
 }

@@ -7,8 +7,8 @@ const ALIGN: usize = size_of::<usize>();
 
 /// Room for what we send: one traffic class and one segment size.
 pub(super) const SEND_LEN_MAX: usize = space(4) + space(2);
-/// Room for what we hear: a segment size, a drop count, a time stamp.
-pub(super) const RECEIVE_LEN_MAX: usize = space(4) + space(4) + space(16);
+/// Room for what we hear: a segment size, a drop count, a mark, a time stamp.
+pub(super) const RECEIVE_LEN_MAX: usize = space(4) + space(4) + space(4) + space(16);
 
 /// Control messages for one send.
 #[derive(Clone, Copy)]
@@ -53,6 +53,8 @@ pub(super) struct Told {
     pub(super) segment: Option<u16>,
     /// SO_RXQ_OVFL: datagrams this socket lost so far, wrapping.
     pub(super) lost: Option<u32>,
+    /// SO_RCVMARK: the packet's mark, of all packets of a train.
+    pub(super) mark: Option<u32>,
     /// SO_TIMESTAMPNS: when it was heard, since the Unix epoch.
     pub(super) stamp: Option<Duration>,
 }
@@ -77,6 +79,9 @@ impl Told {
             }
             (Some(libc::SOL_SOCKET), Some(libc::SO_RXQ_OVFL)) => {
                 self.lost = word(data).map(i32::cast_unsigned);
+            }
+            (Some(libc::SOL_SOCKET), Some(libc::SO_MARK)) => {
+                self.mark = word(data).map(i32::cast_unsigned);
             }
             (Some(libc::SOL_SOCKET), Some(libc::SCM_TIMESTAMPNS)) => self.stamp = timespec(data),
             _ => {}
@@ -115,9 +120,11 @@ mod tests {
         };
         push(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &7u32.to_ne_bytes());
         push(libc::SOL_IP, libc::IP_TTL, &64i32.to_ne_bytes());
+        push(libc::SOL_SOCKET, libc::SO_MARK, &0x4d4d_0007u32.to_ne_bytes());
         push(libc::SOL_UDP, libc::UDP_GRO, &1200i32.to_ne_bytes());
         let told = read(&bytes);
         assert_eq!((told.segment, told.lost, told.stamp), (Some(1200), Some(7), None));
+        assert_eq!(told.mark, Some(0x4d4d_0007));
         for len in 0..bytes.len() {
             read(&bytes[..len]); // cut off anywhere, it is read without a panic
         }

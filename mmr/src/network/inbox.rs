@@ -26,6 +26,8 @@ pub struct Heard {
     pub len: u32,
     /// Size of each packet of a train but the last; `len` for a single packet.
     pub segment: u16,
+    /// The kernel's; 0: none.
+    pub mark: u32,
     /// By the kernel where it tells, else when the turn began.
     pub at: Instant,
 }
@@ -124,7 +126,7 @@ impl Inbox {
         let slot = self.slots[usize::from(id.0)].as_mut()?;
         slot.memory_mut().get_mut(..packet.len())?.copy_from_slice(packet);
         self.stream_free.pop();
-        self.push(id, Heard { path, offset: 0, len: u32::from(len), segment: len, at });
+        self.push(id, Heard { path, offset: 0, len: u32::from(len), segment: len, mark: 0, at });
         Some(self.arrivals.len() - 1)
     }
 
@@ -153,6 +155,7 @@ impl Inbox {
             offset: heard.offset,
             bytes: bytes.expect("deliver and adopt checked the bounds, and the slot is ours"),
             segment: heard.segment,
+            mark: heard.mark,
         }
     }
 

@@ -58,6 +58,7 @@ impl Reception {
             offset: number(raw.offset)?,
             len: number(raw.len)?,
             segment: told.segment.unwrap_or(0),
+            mark: told.mark.unwrap_or(0),
             at: told.stamp.map_or(self.now, |stamp| self.instant(stamp)),
         })
     }

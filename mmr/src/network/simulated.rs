@@ -110,7 +110,7 @@ impl Network for SimulatedNetwork {
             let Some(Arriving { path, bytes, segment }) = self.arriving.pop_front() else { break };
             let Some(mut slot) = inbox.take_free() else { break };
             let len = u32::try_from(bytes.len()).expect("a datagram is below 64 KiB");
-            let heard = Heard { path, offset: 0, len, segment, at: self.now };
+            let heard = Heard { path, offset: 0, len, segment, mark: 0, at: self.now };
             match slot.memory_mut().get_mut(..bytes.len()) {
                 Some(room) => {
                     room.copy_from_slice(&bytes);

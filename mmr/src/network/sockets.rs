@@ -16,12 +16,19 @@ pub struct SocketOptions {
     /// Ask the kernel when it heard each packet; a little dearer, latency then counts the socket's
     /// queue too.
     pub timestamps: bool,
+    /// Ask the kernel for each packet's mark, which the express plane sets; needs CAP_NET_ADMIN or CAP_NET_RAW.
+    pub marks: bool,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
         // 4 MiB is 10 ms of 3.3 Gbit/s: what a worker may be kept from its core without loss.
-        Self { receive_buffer_bytes: 4 << 20, send_buffer_bytes: 4 << 20, timestamps: false }
+        Self {
+            receive_buffer_bytes: 4 << 20,
+            send_buffer_bytes: 4 << 20,
+            timestamps: false,
+            marks: false,
+        }
     }
 }
 
@@ -117,6 +124,9 @@ impl Listening {
         if options.timestamps {
             setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
         }
+        if options.marks {
+            receive_marks(socket)?;
+        }
         Ok(())
     }
 }
@@ -134,6 +144,25 @@ pub fn never_fragment(socket: &Socket) -> io::Result<()> {
         Domain::IPV6 => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
         _ => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
     };
+    set(socket, level, option, value)
+}
+
+/// Tells with each packet which mark it bears (socket(7), SO_RCVMARK; Linux 5.19).
+///
+/// # Errors
+/// The kernel is older, or the capability is missing.
+pub fn receive_marks(socket: &Socket) -> io::Result<()> {
+    // Of the kernel's asm-generic/socket.h; libc does not have it for every target.
+    const SO_RCVMARK: libc::c_int = 75;
+    set(socket, libc::SOL_SOCKET, SO_RCVMARK, 1)
+}
+
+fn set(
+    socket: &Socket,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: the value is an int of this function's, and its length is told; the kernel keeps no pointer to it.
     let outcome = unsafe {
         let value = (&raw const value).cast();

@@ -5,14 +5,21 @@ use super::{Router, Tally};
 use crate::{DropReason, Outbox, Payload, Transmit};
 
 impl Router {
-    /// Queues a run of packets of one layer for every link it is routed to: one transmit each, one lookup each.
-    pub(super) fn fan_out(&mut self, layer: u32, payload: Payload, outbox: &mut Outbox) {
+    /// Queues a run of packets of one layer for every link it is routed to and the kernel has not served: one transmit
+    /// each, one lookup each.
+    pub(super) fn fan_out(&mut self, layer: u32, payload: Payload, mark: u32, outbox: &mut Outbox) {
         // A removed layer has no packets on their way: orders and arrivals take turns.
-        let Some(kind) = self.layers.at(layer).map(|layer| layer.kind) else { return };
+        let Some((kind, express)) = self.layers.at(layer).map(|it| (it.kind, &it.express)) else {
+            return;
+        };
+        let served = express.served_at(mark);
         let ways = self.links.ways();
         let (mut unbound, mut full, mut sent) = (0, 0, 0);
         for links in self.routes.slices(layer) {
             for &link in links {
+                if served.is_some_and(|version| version.links.contains(&link)) {
+                    continue;
+                }
                 let transmit = Transmit { link, kind, payload };
                 let queued = match ways[link as usize] {
                     Way::Datagram => outbox.forward(transmit),

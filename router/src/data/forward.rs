@@ -8,7 +8,7 @@
 use super::Router;
 use super::clock::Stamp;
 use super::ingress::Accepted;
-use crate::{Arrival, DropReason, Event, Outbox, Path, Payload, PeerMessage, Source, limits};
+use crate::{Arrival, DropReason, Event, Outbox, Payload, PeerMessage, Source, limits};
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Router {
         for packet in arrival.bytes.chunks(segment) {
             let span = start..start + packet.len();
             start = span.end;
-            match self.judge(&arrival.path, &sender, packet, run.as_ref(), now) {
+            match self.judge(&arrival, &sender, packet, run.as_ref(), now) {
                 Ok(Verdict::Media(packet)) => {
                     run = Some(self.prolong(run, packet, span, &arrival, outbox));
                 }
@@ -77,7 +77,7 @@ impl Router {
     /// Steps 2 to 6 of a packet's way.
     fn judge(
         &mut self,
-        path: &Path,
+        arrival: &Arrival<'_>,
         sender: &OnceCell<Option<u32>>,
         packet: &[u8],
         run: Option<&Run>,
@@ -86,12 +86,13 @@ impl Router {
         if packet.len() > wire::limits::PACKET_LEN_MAX {
             return Err(DropReason::Oversized);
         }
-        let sender = || sender.get_or_init(|| self.links.by_path(path)).ok_or(DropReason::Stranger);
+        let by_path = || self.links.by_path(&arrival.path);
+        let sender = || sender.get_or_init(by_path).ok_or(DropReason::Stranger);
         match classify(packet) {
             Some(Class::Stun) => Ok(Verdict::Check),
             Some(Class::Rtp) => {
                 let link = sender()?;
-                self.admit(link, packet, run, now).map(Verdict::Media)
+                self.admit(link, packet, arrival.mark, run, now).map(Verdict::Media)
             }
             Some(Class::Rtcp) => sender().map(Verdict::Report),
             Some(Class::Dtls) | None => Err(DropReason::Malformed),
@@ -103,6 +104,7 @@ impl Router {
         &mut self,
         link: u32,
         bytes: &[u8],
+        mark: u32,
         run: Option<&Run>,
         now: Stamp,
     ) -> Result<Admitted, DropReason> {
@@ -116,7 +118,13 @@ impl Router {
         // What is dropped from here on came all the same: it must not be asked for again.
         let accepted = layer.ingress.accept(packet.seq(), now)?;
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if !layer.bucket.take(size.max(limits::POLICE_PACKET_BYTES_MIN), now) {
+        // What the kernel knows it has policed.
+        let is_within_rate = match mark {
+            limits::EXPRESS_OVER_RATE => false,
+            mark if layer.express.served_at(mark).is_some() => true,
+            _ => layer.bucket.take(size.max(limits::POLICE_PACKET_BYTES_MIN), now),
+        };
+        if !is_within_rate {
             self.note_progress(index, &accepted);
             return Err(DropReason::OverRate);
         }
@@ -220,7 +228,7 @@ impl Router {
                 segment => segment.min(u16::try_from(len).unwrap_or(u16::MAX)),
             },
         };
-        self.fan_out(run.layer, payload, outbox);
+        self.fan_out(run.layer, payload, arrival.mark, outbox);
     }
 
     /// A keyframe of the layer came: everyone who waited for it gets it from here on.

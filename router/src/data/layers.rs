@@ -1,6 +1,7 @@
 //! Every layer: its label, whose it is, and what is known of how it arrives.
 
 use super::clock::Stamp;
+use super::express::Express;
 use super::ingress::Ingress;
 use super::level::LevelMeter;
 use super::police::Bucket;
@@ -32,6 +33,8 @@ pub(super) struct Layer {
     pub(super) pli_at: Option<Stamp>,
     /// Given up when the worker could not keep up; taken back with a keyframe.
     pub(super) given_up: bool,
+    /// Whom the kernel serves.
+    pub(super) express: Express,
     /// The publisher's last sender report: middle 32 bits of its NTP time, and when it came.
     pub(super) sender_report: Option<(u32, Stamp)>,
 }
@@ -51,6 +54,7 @@ impl Layer {
             keyframe_wanted: false,
             pli_at: None,
             given_up: false,
+            express: Express::default(),
             sender_report: None,
         }
     }

@@ -10,7 +10,7 @@
 //! | `orders` | what control says |
 //! | `timers` | what is due, and when |
 //! | `links`, `link`, `path_key`, `layers`, `lists`, `switches`, `history`, `gaps` | tables |
-//! | `ingress`, `level`, `police` | state of one layer |
+//! | `ingress`, `level`, `police`, `express` | state of one layer |
 //! | `overload` | what is given up when the worker can't keep up |
 //! | `clock`, `wheel` | time |
 //!
@@ -19,6 +19,7 @@
 
 mod binding;
 mod clock;
+mod express;
 mod fanout;
 mod feedback;
 mod forward;
@@ -89,6 +90,8 @@ pub struct Arrival<'a> {
     pub bytes: &'a [u8],
     /// Size of each packet but the last.
     pub segment: u16,
+    /// The kernel's mark: which version of the layer's destinations it has served already; 0: none.
+    pub mark: u32,
 }
 
 /// Packets and bytes.

@@ -18,6 +18,11 @@ impl Router {
             Order::Switch { from, to, link } => self.switch(from, to, link, now),
             Order::Rollover { layer, roc } => self.hear_of(layer, u64::from(roc) << 16),
             Order::Mark(marks) => self.marks = Some(marks),
+            Order::Express(version) => {
+                if let Some(layer) = self.layers.get_mut(version.layer) {
+                    layer.express.note(version);
+                }
+            }
         }
     }
 

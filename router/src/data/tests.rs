@@ -4,6 +4,7 @@
 
 mod allocation;
 mod binding;
+mod express;
 mod feedback;
 mod forward;
 mod garbage;
@@ -114,7 +115,7 @@ impl World {
     /// The packets of `bytes`, cut every `segment` bytes, arrive at a worker.
     fn arrive(&mut self, worker: usize, path: Path, bytes: &[u8], segment: usize) {
         let segment = u16::try_from(segment).unwrap();
-        let arrival = Arrival { path, slot: SlotId(7), offset: 100, bytes, segment };
+        let arrival = Arrival { path, slot: SlotId(7), offset: 100, bytes, segment, mark: 0 };
         self.workers[worker].handle_arrival(arrival, self.now, &mut self.outbox);
         self.exchange();
     }

@@ -219,6 +219,7 @@ fn short(order: &Order) -> String {
         }
         Order::Rollover { layer, roc } => format!("rollover {} = {roc}", layer.index),
         Order::Mark(_) => "mark".into(),
+        Order::Express(_) => "express".into(),
     }
 }
 

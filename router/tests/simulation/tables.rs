@@ -41,7 +41,7 @@ impl Tables {
                 self.routes.entry(layer.index).or_default().insert(link.index);
             }
             Order::Unroute { layer, link } => self.unroute(layer.index, link.index),
-            Order::Switch { .. } | Order::Rollover { .. } | Order::Mark(_) => {}
+            Order::Switch { .. } | Order::Rollover { .. } | Order::Mark(_) | Order::Express(_) => {}
         }
     }
 

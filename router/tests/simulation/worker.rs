@@ -179,7 +179,8 @@ impl Worker {
         outcome: &mut Outcome,
     ) {
         let train = &bytes[HEADROOM..];
-        let arrival = Arrival { path, slot, offset: HEADROOM as u32, bytes: train, segment };
+        let arrival =
+            Arrival { path, slot, offset: HEADROOM as u32, bytes: train, segment, mark: 0 };
         let ssrc = ssrc_of(train);
         if expect == Expect::Anything {
             train.chunks(segment.into()).for_each(|packet| truth.note_heard(path, packet, now));

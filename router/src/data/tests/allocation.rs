@@ -44,7 +44,7 @@ impl Traffic {
         let (router, outbox) = (&mut world.workers[0], &mut world.outbox);
         world.now += Duration::from_millis(3);
         let arrive = |router: &mut Router, outbox: &mut Outbox, path, bytes: &[u8], segment| {
-            let arrival = Arrival { path, slot: SlotId(7), offset: 0, bytes, segment };
+            let arrival = Arrival { path, slot: SlotId(7), offset: 0, bytes, segment, mark: 0 };
             router.handle_arrival(arrival, world.now, outbox);
         };
         // The publisher's address changes every hundred rounds.

@@ -208,8 +208,14 @@ fn checks_in_a_row_are_answered_each_and_told_to_other_workers_ten_times_a_secon
     let mut told = 0;
     for _ in 0..200 {
         let check = check(0, PASSWORD);
-        let arrival =
-            Arrival { path: path(0), slot: SlotId(0), offset: 0, bytes: &check, segment: 0 };
+        let arrival = Arrival {
+            path: path(0),
+            slot: SlotId(0),
+            offset: 0,
+            bytes: &check,
+            segment: 0,
+            mark: 0,
+        };
         world.workers[0].handle_arrival(arrival, world.now, &mut world.outbox);
         told += std::iter::from_fn(|| world.workers[0].poll_peer()).count();
         world.now += Duration::from_millis(10);

@@ -52,7 +52,7 @@ impl Model {
             Order::Rollover { layer, .. } => {
                 assert_eq!(self.layers[&layer.index].0, layer.generation);
             }
-            Order::Mark(_) => {}
+            Order::Mark(_) | Order::Express(_) => {}
         }
     }
 
