@@ -60,6 +60,8 @@ SEC("built.by") const char compiler[] = COMPILER;
 // One packet or train in so many is timed; a power of two.
 #define TIMED_EVERY 64
 #define BUCKETS 32
+// Sequence numbers that are remembered of each layer; a power of two.
+#define REMEMBERED 256
 
 /* Tables. mmr/src/express/layout.rs lays their values out as here. */
 
@@ -95,7 +97,7 @@ struct layer {
     __u64 price_256;  // of a byte, in 1/256 ns
     __u64 burst_ns;
     __u32 size_max; // largest IP packet that fits every destination's device
-    __u32 zero;
+    __u32 kind;
 };
 
 struct chunk {
@@ -116,6 +118,13 @@ struct destination {
     __u16 zero;
 };
 
+struct memory {
+    __u64 paid_at; // when everything taken so far is paid for (router/src/data/police.rs)
+    // By the number's low bits; overwritten long before it comes again. Inverted: at first only 65535 seems seen, and no
+    // layer starts near it (docs/protocol.md).
+    __u16 seen[REMEMBERED];
+};
+
 struct tally {
     __u64 packets;
     __u64 bytes; // of RTP
@@ -125,7 +134,8 @@ struct tally {
 enum outcome {
     SERVED,      // packets of a layer whose run was served
     MARKED,      // somebody else uses marks on this host
-    MIXED,       // a train that is not all one layer's RTP
+    MIXED,       // a train that is not one layer's RTP, in sequence
+    REPEATED,    // seen a moment ago: the worker tells a repair from a replay
     TOO_LARGE,   // for some destination's device
     OVER,        // the layer's rate
     GONE,        // copies whose destination went a moment ago
@@ -139,12 +149,13 @@ SHARED(BPF_MAP_TYPE_HASH, 256, struct listen_key, __u32, BPF_F_NO_PREALLOC) list
 SHARED(BPF_MAP_TYPE_HASH, 65536, struct layer_key, struct layer, BPF_F_NO_PREALLOC) layers SEC(".maps");
 SHARED(BPF_MAP_TYPE_HASH, 65536, __u32, struct destination, BPF_F_NO_PREALLOC) destinations SEC(".maps");
 SHARED(BPF_MAP_TYPE_ARRAY, 65536, __u32, struct chunk, 0) chunks SEC(".maps");
-// By layer: when everything taken so far is paid for (router/src/data/police.rs). A core that races another errs by one
-// train.
-SHARED(BPF_MAP_TYPE_ARRAY, 65536, __u32, __u64, 0) paid_at SEC(".maps");
+// By layer. A core that races another errs by one train.
+SHARED(BPF_MAP_TYPE_ARRAY, 65536, __u32, struct memory, 0) memories SEC(".maps");
 SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, 65536, __u32, struct tally, 0) by_layer SEC(".maps");
 SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, 65536, __u32, struct tally, 0) by_link SEC(".maps");
 SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, OUTCOMES, __u32, __u64, 0) outcomes SEC(".maps");
+// Copies, by the layer's kind.
+SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, 3, __u32, struct tally, 0) sent SEC(".maps");
 // How long the last copy waited for the first ones, by the number of bits of its nanoseconds.
 SHARED(BPF_MAP_TYPE_PERCPU_ARRAY, BUCKETS, __u32, __u64, 0) waits SEC(".maps");
 
@@ -174,6 +185,8 @@ struct run {
     __u32 v6;
     __u32 packets;
     __u32 bytes;
+    __u32 copies; // that a device took
+    __u32 refused;
     __u32 sum;   // of the addresses
     __u32 ports; // both
     __u32 first; // IPv6: version, traffic class, flow label
@@ -273,54 +286,65 @@ INLINE int parse(struct __sk_buff *skb, struct arrival *it)
     return it->bytes >= RTP_HEADER && it->segment >= RTP_HEADER;
 }
 
-struct comparison {
+struct train {
     struct __sk_buff *skb;
+    struct memory *memory;
     __u32 ssrc;
     __u32 at;
     __u32 segment;
-    __u32 same;
+    __u16 seq; // of the next
+    __u16 refused;
 };
 
-static long compare_packet(__u32 number, struct comparison *with)
+// One packet of a train: the body of a loop; 0 goes on.
+static long look_at_packet(__u32 number, struct train *train)
 {
-    (void)number;
     __u8 rtp[RTP_HEADER];
-    with->at += with->segment;
-    __u32 ssrc = 0;
-    if (load_bytes(with->skb, with->at, rtp, sizeof(rtp)) == 0)
-        COPY(&ssrc, rtp + 8, 4);
-    else
+    __u32 ssrc;
+    __u16 seq;
+    if (load_bytes(train->skb, train->at, rtp, sizeof(rtp)))
         rtp[0] = 0;
-    with->same = is_rtp(rtp) && ssrc == with->ssrc;
-    return !with->same;
+    COPY(&ssrc, rtp + 8, 4);
+    COPY(&seq, rtp + 2, 2);
+    seq = BIG_ENDIAN_16(seq);
+    if (!is_rtp(rtp) || ssrc != train->ssrc || (number && seq != train->seq)) {
+        train->refused = MIXED;
+        return 1;
+    }
+    // What is noted and then left to the worker is its worker's when it comes again, too.
+    __u16 *seen = &train->memory->seen[seq % REMEMBERED];
+    if (*seen == (__u16)~seq)
+        train->refused = REPEATED;
+    *seen = ~seq;
+    train->seq = seq + 1;
+    train->at += train->segment;
+    return 0;
 }
 
-// Whether all packets of a train are RTP of the same layer: GRO looks no further than at ports.
-INLINE int is_one_layer(struct __sk_buff *skb, const struct arrival *it)
+// GRO looks no further than at ports: whether all packets are the layer's, one behind the other, and new.
+INLINE enum outcome look_at_packets(struct __sk_buff *skb, const struct arrival *it, struct memory *memory)
 {
-    if (it->packets == 1)
-        return 1;
-    if (it->packets > PACKETS_MAX)
-        return 0;
-    struct comparison with = {
-        .skb = skb, .ssrc = it->key.ssrc, .at = it->payload, .segment = it->segment, .same = 1
+    struct train train = {
+        .skb = skb, .memory = memory, .ssrc = it->key.ssrc, .at = it->payload, .segment = it->segment
     };
-    loop(it->packets - 1, compare_packet, &with, 0);
-    return with.same;
+    if (it->packets == 1)
+        look_at_packet(0, &train);
+    else if (it->packets <= PACKETS_MAX)
+        loop(it->packets, look_at_packet, &train, 0);
+    else
+        return MIXED;
+    return train.refused;
 }
 
 // Takes the train out of the layer's bucket if that is not empty.
-INLINE int is_over_rate(const struct layer *layer, const struct arrival *it, __u64 now)
+INLINE int is_over_rate(const struct layer *layer, struct memory *memory, const struct arrival *it, __u64 now)
 {
-    __u64 *paid = map_lookup(&paid_at, &layer->index);
-    if (!paid)
-        return 1;
-    __u64 from = *paid > now ? *paid : now;
+    __u64 from = memory->paid_at > now ? memory->paid_at : now;
     if (from - now >= layer->burst_ns)
         return 1;
     __u64 least = (__u64)it->packets * PACKET_BYTES_MIN;
     __u64 units = it->bytes > least ? it->bytes : least;
-    *paid = from + (units * layer->price_256 >> 8);
+    memory->paid_at = from + (units * layer->price_256 >> 8);
     return 0;
 }
 
@@ -413,13 +437,14 @@ static long serve(__u32 number, struct run *run)
         add(&outcomes, UNWRITABLE, run->packets);
         return 1;
     }
+    __u32 index = to->index;
     int refused = clone_redirect(run->skb, to->device, 0) != 0;
-    struct tally *tally = map_lookup(&by_link, &to->index);
-    if (refused)
-        add(&outcomes, REFUSED, run->packets);
-    if (tally && refused)
+    run->refused += refused;
+    run->copies += !refused;
+    struct tally *tally = map_lookup(&by_link, &index);
+    if (tally && refused) {
         tally->lost += run->packets;
-    else if (tally) {
+    } else if (tally) {
         tally->packets += run->packets;
         tally->bytes += run->bytes;
     }
@@ -494,28 +519,29 @@ SEC("classifier") int express(struct __sk_buff *skb)
     if (!layer)
         return GO_ON;
     it.packets = (it.bytes + it.segment - 1) / it.segment;
-    enum outcome refused = SERVED;
+    struct tally *tally = map_lookup(&by_layer, &layer->index);
+    struct memory *memory = map_lookup(&memories, &layer->index);
+    if (!tally || !memory)
+        return GO_ON;
+    enum outcome refused;
     if (skb->mark)
         refused = MARKED;
     else if (it.payload - ETH_HLEN + it.segment > layer->size_max)
         refused = TOO_LARGE;
-    else if (!is_one_layer(skb, &it))
-        refused = MIXED;
+    else
+        refused = look_at_packets(skb, &it, memory);
     if (refused != SERVED) {
         add(&outcomes, refused, it.packets);
         return GO_ON;
     }
-    struct tally *tally = map_lookup(&by_layer, &layer->index);
-    if (!tally)
-        return GO_ON;
     __u64 now = now_ns();
-    if (is_over_rate(layer, &it, now)) {
+    if (is_over_rate(layer, memory, &it, now)) {
         add(&outcomes, OVER, it.packets);
         tally->lost += it.packets;
         skb->mark = OVER_RATE;
         return GO_ON;
     }
-    __u32 generation = layer->generation, count = layer->count;
+    __u32 generation = layer->generation, count = layer->count, kind = layer->kind;
     struct run run = {
         .skb = skb, .chunk = layer->chunk, .v6 = it.v6, .packets = it.packets, .bytes = it.bytes
     };
@@ -527,6 +553,14 @@ SEC("classifier") int express(struct __sk_buff *skb)
         serve_v4(skb, &run, count);
     skb->mark = generation;
     add(&outcomes, SERVED, it.packets);
+    if (run.refused)
+        add(&outcomes, REFUSED, (__u64)run.refused * it.packets);
+    struct tally *copies = map_lookup(&sent, &kind);
+    if (copies) {
+        copies->packets += (__u64)run.copies * it.packets;
+        copies->bytes += (__u64)run.copies * it.bytes;
+        copies->lost += (__u64)run.refused * it.packets;
+    }
     __u64 before = tally->packets;
     tally->packets += it.packets;
     tally->bytes += it.bytes;

@@ -23,6 +23,8 @@ pub(crate) struct About {
     pub(crate) backend: Backend,
     /// Of the stream thread.
     pub(crate) door_backend: &'static str,
+    /// Where the express plane is attached, or why it is off.
+    pub(crate) express: Result<Vec<String>, String>,
 }
 
 /// The daemon's version.

@@ -6,6 +6,7 @@ use crate::control::{self, Asker, ControlConfig, Drain, Handle, Reload, STALLED_
 use crate::credentials::Credentials;
 use crate::door::{self, DoorConfig, DoorError, DoorHandle, DoorLimits};
 use crate::exchange::{Exchange, WorkerOrder};
+use crate::express::{Express, ExpressChoice, ExpressError, Prepared, Sizes};
 use crate::network::sockets::{self, Listening, SocketOptions};
 use crate::network::{self, Backend};
 use crate::stats;
@@ -51,7 +52,8 @@ impl Daemon {
         if let Some(fallback) = &backend.fallback {
             tracing::warn!("{fallback}");
         }
-        let mut listening = listen(&config, count)?;
+        let prepared = prepare_express(&config)?;
+        let mut listening = listen(&config, count, prepared.is_ok())?;
         warn(&listening, backend.backend, &config);
         let exchange = Exchange::new(count, Instant::now()).map_err(|cause| {
             Error::system("the queues can't be made", cause, "Allow more open files (LimitNOFILE).")
@@ -66,6 +68,7 @@ impl Daemon {
             tcp: door.tcp().to_vec(),
             tls: door.tls().to_vec(),
         };
+        let express = attach_express(&config, prepared, &bound.udp)?;
         let about = Arc::new(About {
             zone: config.zone.clone(),
             advertised: addresses::to_tell(&config.listen, &bound),
@@ -76,15 +79,17 @@ impl Daemon {
             connections_max: config.limits.connections,
             backend: backend.backend,
             door_backend: door.backend(),
+            express: express.as_ref().map(|it| it.interfaces().to_vec()).map_err(String::clone),
         });
         threads.door = Some(door);
-        let control = threads.start_control(&config, credentials, &about)?;
+        let control = threads.start_control(&config, credentials, &about, express.ok())?;
         tracing::info!(
             version = crate::about::VERSION,
             zone = about.zone,
             workers = count,
             backend = about.backend.name(),
             door_backend = about.door_backend,
+            express = ?about.express,
             udp = ?about.addresses.udp,
             tcp = ?about.addresses.tcp,
             tls = ?about.addresses.tls,
@@ -232,6 +237,7 @@ impl Threads {
         config: &Config,
         credentials: Credentials,
         about: &Arc<About>,
+        express: Option<Express>,
     ) -> Result<Handle, Error> {
         let admin = config.admin_socket.as_ref().map(|path| {
             let listener = admin::listen(path)?;
@@ -258,6 +264,7 @@ impl Threads {
             marks: config.marks,
             channels: config.limits.channels,
             channels_per_address: config.limits.channels_per_address,
+            express,
             admin,
         })
         .map_err(|cause| {
@@ -313,14 +320,53 @@ fn no_backend(cause: io::Error) -> Error {
     Error::system("io_uring can't be used, and workers.backend asks for it", cause, remedy)
 }
 
+/// The express plane's program, loaded, or why it is not used.
+fn prepare_express(config: &Config) -> Result<Result<Prepared, String>, Error> {
+    let limits = &config.limits;
+    let sizes = Sizes { links: limits.links, layers: limits.layers, routes: limits.routes };
+    match config.workers.express {
+        ExpressChoice::Off => Ok(Err("it is switched off (workers.express)".to_owned())),
+        choice => unless_asked_for(choice, Prepared::new(sizes)),
+    }
+}
+
+fn attach_express(
+    config: &Config,
+    prepared: Result<Prepared, String>,
+    bound: &[SocketAddr],
+) -> Result<Result<Express, String>, Error> {
+    match prepared {
+        Ok(prepared) => {
+            unless_asked_for(config.workers.express, prepared.attach(bound, config.marks))
+        }
+        Err(why) => Ok(Err(why)),
+    }
+}
+
+/// What is not to be had is an error only to who asks for it.
+fn unless_asked_for<T>(
+    choice: ExpressChoice,
+    outcome: Result<T, ExpressError>,
+) -> Result<Result<T, String>, Error> {
+    match outcome {
+        Err(error) if choice == ExpressChoice::On => Err(error.into()),
+        Err(error) => {
+            tracing::info!("all media stays on the sockets: {error}");
+            Ok(Err(error.to_string()))
+        }
+        Ok(it) => Ok(Ok(it)),
+    }
+}
+
 fn socket_addresses(config: &Config, port: u16) -> Vec<SocketAddr> {
     config.listen.addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()
 }
 
-fn listen(config: &Config, workers: usize) -> Result<Listening, Error> {
+fn listen(config: &Config, workers: usize, marks: bool) -> Result<Listening, Error> {
     let options = SocketOptions {
         receive_buffer_bytes: config.buffers.receive,
         send_buffer_bytes: config.buffers.send,
+        marks,
         ..SocketOptions::default()
     };
     let addresses = socket_addresses(config, config.listen.media_port);

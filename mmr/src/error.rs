@@ -3,6 +3,7 @@
 use crate::config::ConfigError;
 use crate::credentials::CredentialError;
 use crate::door::DoorError;
+use crate::express::ExpressError;
 use std::io;
 
 /// Why the daemon could not start or go on.
@@ -28,6 +29,11 @@ pub enum Error {
     /// The stream thread.
     #[error(transparent)]
     Door(DoorError),
+    /// The express plane, when it is asked for.
+    #[error(
+        "the express plane can't be used, and workers.express asks for it: {0}. Or set it to \"auto\""
+    )]
+    Express(#[from] ExpressError),
     /// The system refused something else.
     #[error("{doing}: {cause}. {remedy}")]
     System {

@@ -20,6 +20,8 @@ use wire::limits::PACKET_LEN_MAX;
 
 /// Orders a worker may have waiting; control keeps what does not fit and tries again.
 pub const ORDERS_MAX: usize = 8_192;
+/// Orders one turn of a worker carries out: few enough that audio does not wait for them.
+pub const ORDERS_PER_TURN_MAX: usize = 1_024;
 /// Messages from other workers a worker may have waiting.
 pub const PEER_MESSAGES_MAX: usize = 8_192;
 /// Packets of TCP and TLS links a worker may have waiting.

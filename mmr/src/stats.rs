@@ -2,11 +2,13 @@
 
 use crate::about::{About, VERSION};
 use crate::control::{Asker, ControlCounts, DoorCounts, Snapshot, WorkerCounts};
+use crate::express::{self, Outcome};
 use hdrhistogram::Histogram;
 use router::{DropCounters, DropReason, KindSummary, Traffic};
 use std::collections::BTreeMap;
 use wire::stats::{
-    ControlStats, Distribution, DoorStats, KindStats, Stats, TableStats, TrafficStats, WorkerStats,
+    ControlStats, Distribution, DoorStats, ExpressStats, KindStats, Stats, TableStats,
+    TrafficStats, WorkerStats,
 };
 use wire::{Kind, Transport};
 
@@ -38,6 +40,7 @@ pub(crate) fn of(about: &About, snapshot: &Snapshot) -> Stats {
         latency_recent_us: latency_recent_us(&snapshot.workers),
         control: control(&snapshot.control),
         door: door(&snapshot.door),
+        express: express(about, snapshot.express.as_ref()),
         workers: snapshot.workers.iter().map(|counts| worker(about, counts)).collect(),
     }
 }
@@ -99,6 +102,30 @@ fn door(counts: &DoorCounts) -> DoorStats {
         refused: counts.refused,
         abandoned: counts.abandoned,
         drops: drops(&counts.drops),
+    }
+}
+
+fn express(about: &About, counts: Option<&express::Counts>) -> ExpressStats {
+    let why = match &about.express {
+        Ok(interfaces) => interfaces.join(", "),
+        Err(why) => why.clone(),
+    };
+    let Some(counts) = counts else { return ExpressStats { why, ..ExpressStats::default() } };
+    let sent = Kind::ALL.iter().map(|kind| {
+        let express::Tally { packets, bytes, .. } = counts.sent[kind.index()];
+        (kind.name().to_owned(), TrafficStats { packets, bytes })
+    });
+    let outcomes = Outcome::ALL.iter().zip(counts.outcomes).filter(|(_, count)| *count > 0);
+    ExpressStats {
+        on: true,
+        why,
+        layers: counts.extent.layers,
+        routes: counts.extent.routes,
+        links: counts.extent.links,
+        refused: counts.extent.refused,
+        sent: sent.collect(),
+        outcomes: outcomes.map(|(outcome, count)| (outcome.name().to_owned(), count)).collect(),
+        wait_ns: distribution(&counts.waits_ns),
     }
 }
 

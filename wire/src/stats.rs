@@ -46,6 +46,9 @@ pub struct Stats {
     pub control: ControlStats,
     /// The stream thread.
     pub door: DoorStats,
+    /// The express plane.
+    #[serde(default)]
+    pub express: ExpressStats,
     /// Each worker.
     pub workers: Vec<WorkerStats>,
 }
@@ -100,6 +103,31 @@ pub struct DoorStats {
     pub abandoned: u64,
     /// Packets dropped, by reason; only reasons that occurred.
     pub drops: BTreeMap<String, u64>,
+}
+
+/// The express plane's part of [`Stats`]: media that the kernel replicates, below the sockets. What it sends is not
+/// among what workers sent; what it receives is, as every packet goes on to its worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExpressStats {
+    /// Whether it is on.
+    pub on: bool,
+    /// The interfaces it is attached to, or why it is off.
+    pub why: String,
+    /// Layers it serves now.
+    pub layers: u64,
+    /// Destinations of all layers that it serves now; the others are the workers'.
+    pub routes: u64,
+    /// Links bound over UDP whose next hop is known.
+    pub links: u64,
+    /// Entries the kernel had no room or memory for.
+    pub refused: u64,
+    /// Copies that devices took, by kind.
+    pub sent: BTreeMap<String, TrafficStats>,
+    /// What became of packets of layers that are served, and of copies that were not taken; only what occurred.
+    pub outcomes: BTreeMap<String, u64>,
+    /// How long a packet's last destination waited for the others, in nanoseconds; one packet in 64 is timed, to a
+    /// factor of 2.
+    pub wait_ns: Distribution,
 }
 
 /// One worker's part of [`Stats`].

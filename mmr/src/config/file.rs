@@ -4,6 +4,7 @@
 use super::{
     Buffers, Config, ConfigError, Limits, Listen, Tls, Workers, parse_duration, parse_size,
 };
+use crate::express::ExpressChoice;
 use crate::network::BackendChoice;
 use daemon::config::{List, Number, Source, Text};
 use daemon::log::LogTable;
@@ -55,6 +56,7 @@ struct WorkersTable {
     count: Number,
     cores: List<i64>,
     backend: Text,
+    express: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -258,7 +260,18 @@ impl WorkersTable {
             },
             "Use \"auto\", \"uring\" or \"poll\".",
         )?;
-        Ok(Workers { count: (count > 0).then_some(count), cores, backend })
+        let express = source.text(
+            self.express,
+            ExpressChoice::default(),
+            |name| match name {
+                "auto" => Some(ExpressChoice::Auto),
+                "on" => Some(ExpressChoice::On),
+                "off" => Some(ExpressChoice::Off),
+                _ => None,
+            },
+            "Use \"auto\", \"on\" or \"off\".",
+        )?;
+        Ok(Workers { count: (count > 0).then_some(count), cores, backend, express })
     }
 }
 

@@ -9,6 +9,7 @@ mod file;
 pub use daemon::config::{ConfigError, parse_duration, parse_size};
 pub use daemon::log::{Log, LogFormat};
 
+use crate::express::ExpressChoice;
 use crate::network::BackendChoice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -74,6 +75,8 @@ pub struct Workers {
     pub cores: Vec<usize>,
     /// How they talk to the kernel.
     pub backend: BackendChoice,
+    /// Whether the kernel replicates what needs no worker.
+    pub express: ExpressChoice,
 }
 
 /// Sizes asked for each UDP socket, in bytes.

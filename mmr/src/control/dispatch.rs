@@ -1,7 +1,7 @@
 //! Orders on their way to the workers and the door: the same sequence to all, never waiting, never
 //! lost.
 
-use crate::exchange::{DoorOrder, Exchange, WorkerOrder};
+use crate::exchange::{DoorOrder, Exchange, ORDERS_PER_TURN_MAX, WorkerOrder, WorkerPort};
 use crossbeam::queue::ArrayQueue;
 use router::Order;
 use std::collections::VecDeque;
@@ -52,6 +52,13 @@ impl Dispatch {
     /// Orders that wait for the worker, or the door, that is furthest behind.
     pub(super) fn waiting(&self) -> usize {
         self.workers.iter().map(VecDeque::len).chain([self.door.len()]).max().unwrap_or(0)
+    }
+
+    /// Whether every worker will have carried out all orders when it has read the next packet: it takes what it is
+    /// ordered after it has received, and before it routes.
+    pub(super) fn is_ahead_of_packets(&self) -> bool {
+        let taken = |port: &WorkerPort| port.orders.len() <= ORDERS_PER_TURN_MAX;
+        self.waiting() == 0 && self.exchange.workers.iter().all(taken)
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Snapshot {
     pub(crate) tables: [Table; 3],
     pub(crate) control: ControlCounts,
     pub(crate) door: DoorCounts,
+    /// When it is on.
+    pub(crate) express: Option<crate::express::Counts>,
     pub(crate) workers: Vec<WorkerCounts>,
 }
 

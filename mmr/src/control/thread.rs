@@ -14,6 +14,7 @@ use super::tokens::Tokens;
 use crate::admin::Admin;
 use crate::dev::unix_now_s;
 use crate::exchange::{ControlEvent, ControlStream, DoorOrder, Exchange};
+use crate::express::Express;
 use crate::network::borrow::readable;
 use crate::tls::TlsConfigs;
 use rand_chacha::ChaCha20Rng;
@@ -45,6 +46,8 @@ pub(crate) struct ControlConfig {
     pub(crate) marks: Marks,
     pub(crate) channels: u32,
     pub(crate) channels_per_address: u32,
+    /// When it is on.
+    pub(crate) express: Option<Express>,
     /// The admin socket, listening already.
     pub(crate) admin: Option<Admin>,
 }
@@ -77,6 +80,7 @@ struct Control {
     sizes: [u32; 3],
     dispatch: Dispatch,
     reports: Reports,
+    express: Option<Express>,
     tokens: Tokens,
     admission: Admission,
     acceptor: TlsAcceptor,
@@ -107,6 +111,7 @@ impl Control {
             dispatch: Dispatch::new(Arc::clone(&config.exchange)),
             reports: Reports::new(config.exchange.workers.len(), Instant::now()),
             exchange: config.exchange,
+            express: config.express,
             sizes: [config.meetings.links, config.meetings.layers, config.meetings.routes],
             meetings: Meetings::new(config.meetings, ChaCha20Rng::from_seed(seed)),
             tokens: Tokens::new(config.verifier),
@@ -136,6 +141,7 @@ impl Control {
             self.exchange.control.fall_asleep();
             let busy = !self.exchange.events.is_empty();
             let backlog = self.dispatch.waiting();
+            let versions_at = self.next_versions(Instant::now());
             tokio::select! {
                 () = std::future::ready(()), if busy => {}
                 Ok(mut rung) = bell.readable(), if !busy => rung.clear_ready(),
@@ -149,6 +155,8 @@ impl Control {
                 () = until(self.meetings.poll_timeout()) => {
                     self.meetings.handle_timeout(Instant::now());
                 }
+                () = news(&mut self.express) => {}
+                () = until(versions_at) => {}
                 _ = reports.tick() => self.reports.ask(&mut self.dispatch),
                 () = sleep(RETRY_INTERVAL), if backlog > 0 => {}
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
@@ -164,7 +172,12 @@ impl Control {
         let now = Instant::now();
         for _ in 0..EVENTS_AT_ONCE {
             match self.exchange.events.pop() {
-                Some(ControlEvent::Router(_, event)) => self.meetings.handle_event(now, event),
+                Some(ControlEvent::Router(_, event)) => {
+                    if let Some(express) = &mut self.express {
+                        express.hear_event(&event);
+                    }
+                    self.meetings.handle_event(now, event);
+                }
                 Some(ControlEvent::Report(report)) => self.reports.take(report, now),
                 Some(ControlEvent::Accepted(stream)) => self.accept(stream),
                 None => break,
@@ -303,7 +316,7 @@ impl Control {
         self.tokens.replace_keys(reload.verifier);
         self.acceptor = TlsAcceptor::from(reload.tls.control);
         self.mark.send_replace(reload.marks.control);
-        self.dispatch.order(&Order::Mark(reload.marks));
+        self.order(&Order::Mark(reload.marks));
         self.dispatch.order_door(DoorOrder::Mark(reload.marks));
         self.dispatch.order_door(DoorOrder::Certificates(reload.tls.media));
     }
@@ -312,7 +325,7 @@ impl Control {
     fn settle(&mut self) {
         while let Some(output) = self.meetings.poll_output() {
             match output {
-                Output::Order(order) => self.dispatch.order(&order),
+                Output::Order(order) => self.order(&order),
                 Output::Message(channel, message) => {
                     // Workers must know of a link before its client does.
                     self.dispatch.flush();
@@ -326,6 +339,34 @@ impl Control {
             }
         }
         self.dispatch.flush();
+        self.serve_versions();
+    }
+
+    fn order(&mut self, order: &Order) {
+        if let Some(express) = &mut self.express {
+            express.hear_order(order, Instant::now());
+        }
+        self.dispatch.order(order);
+    }
+
+    /// New versions of what the kernel serves: told to the workers first, brought into effect then.
+    fn serve_versions(&mut self) {
+        let Some(express) = &mut self.express else { return };
+        let now = Instant::now();
+        for order in express.plan(now) {
+            self.dispatch.order(&order);
+        }
+        self.dispatch.flush();
+        if express.has_plans() && self.dispatch.is_ahead_of_packets() {
+            express.commit(now);
+        }
+    }
+
+    /// When [`Control::serve_versions`] has something to do.
+    fn next_versions(&self, now: Instant) -> Option<Instant> {
+        let express = self.express.as_ref()?;
+        let waiting = express.has_plans().then_some(now + RETRY_INTERVAL);
+        express.poll_timeout(now).into_iter().chain(waiting).min()
     }
 
     /// Queues a message for a client; cuts off a client that does not read.
@@ -361,6 +402,7 @@ impl Control {
                 ..self.counts.clone()
             },
             door: DoorCounts::of(&self.exchange.door),
+            express: self.express.as_ref().map(Express::counts),
             workers: self.reports.counts(&ages),
         }
     }
@@ -383,6 +425,14 @@ impl Control {
         let all_closed = async { while self.tasks.join_next().await.is_some() {} };
         // Whoever does not close in time is cut off when the runtime goes.
         let _ = timeout(GOODBYE_MAX + Duration::from_millis(500), all_closed).await;
+    }
+}
+
+/// Lets the express plane hear of the network; pends for ever without it.
+async fn news(express: &mut Option<Express>) {
+    match express {
+        Some(express) => express.hear_news().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::limits::CHUNK;
 use std::net::{IpAddr, SocketAddr};
-use wire::Ssrc;
+use wire::{Kind, Ssrc};
 
 /// `struct listen_key`.
 pub(super) type ListenKey = [u8; 20];
@@ -44,6 +44,8 @@ pub struct Layer {
     pub rate: router::Rate,
     /// The largest IP packet that every destination's device takes.
     pub size_max: u32,
+    /// Of all its packets.
+    pub kind: Kind,
 }
 
 /// Where a link's packets go, down to the next hop.
@@ -93,6 +95,8 @@ impl Layer {
         value[16..24].copy_from_slice(&self.rate.price_256.to_ne_bytes());
         value[24..32].copy_from_slice(&self.rate.burst_ns.to_ne_bytes());
         value[32..36].copy_from_slice(&self.size_max.to_ne_bytes());
+        let kind = u32::try_from(self.kind.index()).unwrap_or(0);
+        value[36..].copy_from_slice(&kind.to_ne_bytes());
         value
     }
 }

@@ -12,6 +12,11 @@ pub const INTERFACES_MAX: usize = 64;
 pub const CHUNK: usize = 15;
 /// Least time between two versions of one layer's destinations. What joins meanwhile is served from the sockets.
 pub(super) const VERSION_INTERVAL: Duration = Duration::from_millis(50);
+/// How long what a layer's former run consisted of is left alone: packets that found it are long gone then.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// Routes looked at before the control thread does something else, about.
+pub(super) const ROUTES_AT_ONCE: usize = 16_384;
+
 /// Chunks there are: each layer's run, and the one that replaces it while packets still read it.
 pub(super) fn chunks(layers: u32, routes: u32) -> u32 {
     let chunk = u32::try_from(CHUNK).expect("15");

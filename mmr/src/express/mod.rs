@@ -1,21 +1,264 @@
-//! The express plane: native UDP media replicated in the kernel, below the sockets, in whole trains.
+//! The express plane: native UDP media replicated in the kernel, below the sockets, in whole trains. ARCHITECTURE.md
+//! draws it.
 //!
-//! [`program`] is what runs in the kernel and its tables.
+//! | file | part |
+//! | --- | --- |
+//! | `program`, `layout` | what runs in the kernel (mmr/bpf/express.c), and its tables byte for byte |
+//! | `plane`, `chunks` | what the kernel should serve, and how it comes to: pure |
+//! | `next_hop`, `netlink` | where a destination's packets go, down to the MAC: pure, and the kernel's word |
+//! | `interfaces` | where the program is attached, and which addresses are ours |
+//!
+//! The control thread owns all of it. It is *not* on a packet's way: without it the kernel goes on with what it was told
+//! last, as workers do.
 
+mod chunks;
+mod interfaces;
 pub mod layout;
 pub mod limits;
+mod netlink;
+mod next_hop;
+mod plane;
 pub mod program;
 
 pub use layout::{Destination, Label, Layer};
 pub use program::{Outcome, Program, Sizes, Tally};
 
+pub(crate) use plane::Extent;
+
+use crate::network::sockets;
+use hdrhistogram::Histogram;
+use netlink::{News, Resolver};
+use plane::{Plane, Tables};
+use router::{Event, Order};
+use socket2::{Domain, Socket, Type};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::mark::Marks;
+
+/// What the operator asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExpressChoice {
+    /// Where the kernel, the capabilities and an interface allow it.
+    Auto,
+    /// That, or an error.
+    On,
+    /// Everything on the sockets.
+    #[default]
+    Off,
+}
+
 /// Why the express plane can't be used, for people.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExpressError {
-    /// The kernel refused something.
-    #[error("the kernel refuses: {0}")]
+    /// The kernel refused the program or a table.
+    #[error(
+        "the kernel refuses its program: {0}. It needs Linux 6.6 or later, CAP_BPF and CAP_NET_ADMIN (docs/operations.md)"
+    )]
     Refused(String),
+    /// Packets' marks can't be received.
+    #[error("packets' marks can't be received: {0}. It needs CAP_NET_ADMIN (docs/operations.md)")]
+    Marks(io::Error),
+    /// There is nothing to attach to.
+    #[error(
+        "no interface with a listen address is an Ethernet one. Listen on the address of a network card"
+    )]
+    NoInterface,
+    /// Devices, neighbours and routes can't be asked for.
+    #[error("routes can't be asked for: {0}. Allow AF_NETLINK (RestrictAddressFamilies)")]
+    Netlink(io::Error),
+}
+
+/// What the plane did and has, for stats and metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    pub(crate) extent: Extent,
+    /// By [`Outcome::ALL`].
+    pub(crate) outcomes: [u64; Outcome::ALL.len()],
+    /// Copies sent, by [`wire::Kind::index`].
+    pub(crate) sent: [Tally; 3],
+    /// How long the last destination waited for the others, to a factor of 2.
+    pub(crate) waits_ns: Histogram<u64>,
+}
+
+/// The plane, as the control thread has it.
+pub(crate) struct Express {
+    program: Program,
+    plane: Plane,
+    resolver: Resolver,
+    /// The router's sockets.
+    bound: Vec<SocketAddr>,
+    /// Local addresses the program takes for them.
+    listens: BTreeSet<(SocketAddr, u8)>,
+    interfaces: Vec<String>,
+}
+
+/// What can be had: loaded, not attached yet. Made before the sockets are, which must know.
+pub(crate) struct Prepared {
+    program: Program,
+    sizes: Sizes,
+}
+
+impl Prepared {
+    /// Loads the program and tries what sockets will need.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn new(sizes: Sizes) -> Result<Self, ExpressError> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).map_err(ExpressError::Marks)?;
+        sockets::receive_marks(&socket).map_err(ExpressError::Marks)?;
+        Ok(Self { program: Program::load(sizes)?, sizes })
+    }
+
+    /// Attaches it for sockets that are bound.
+    ///
+    /// # Errors
+    /// There is no interface, or routes can't be asked for.
+    pub(crate) fn attach(
+        mut self,
+        bound: &[SocketAddr],
+        marks: Marks,
+    ) -> Result<Express, ExpressError> {
+        let interfaces = interfaces::of(bound);
+        let mut refused = ExpressError::NoInterface;
+        let mut attached = Vec::new();
+        for interface in interfaces {
+            match self.program.attach(&interface) {
+                Ok(()) => attached.push(interface),
+                Err(error) => refused = error,
+            }
+        }
+        if attached.is_empty() {
+            return Err(refused);
+        }
+        let resolver = Resolver::start(bound).map_err(ExpressError::Netlink)?;
+        let chunks = limits::chunks(self.sizes.layers, self.sizes.routes);
+        let mut express = Express {
+            program: self.program,
+            plane: Plane::new(marks, chunks),
+            resolver,
+            bound: bound.to_vec(),
+            listens: BTreeSet::new(),
+            interfaces: attached,
+        };
+        express.listen();
+        Ok(express)
+    }
+}
+
+impl Express {
+    /// Where it is attached.
+    pub(crate) fn interfaces(&self) -> &[String] {
+        &self.interfaces
+    }
+
+    /// An order that goes to the workers, too.
+    pub(crate) fn hear_order(&mut self, order: &Order, now: Instant) {
+        self.plane.hear_order(order, now, &mut self.program);
+        self.ask();
+    }
+
+    /// What a worker tells.
+    pub(crate) fn hear_event(&mut self, event: &Event) {
+        self.plane.hear_event(event, &mut self.program);
+        self.ask();
+    }
+
+    /// Waits for news of the network's and takes it.
+    pub(crate) async fn hear_news(&mut self) {
+        match self.resolver.news().await {
+            News::NextHop(question, next_hop) => {
+                self.plane.hear_next_hop(&question, next_hop, &mut self.program);
+            }
+            News::Addresses => self.listen(),
+        }
+    }
+
+    /// What every worker must have been given before [`Express::commit`].
+    pub(crate) fn plan(&mut self, now: Instant) -> Vec<Order> {
+        self.plane.plan(now, &mut self.program)
+    }
+
+    /// Whether [`Express::commit`] has something to do.
+    pub(crate) fn has_plans(&self) -> bool {
+        self.plane.has_plans()
+    }
+
+    /// Brings what was planned into effect.
+    pub(crate) fn commit(&mut self, now: Instant) {
+        self.plane.commit(now, &mut self.program);
+    }
+
+    /// When [`Express::plan`] has something to do.
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        self.plane.poll_timeout(now)
+    }
+
+    /// The counts at this moment.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            extent: self.plane.extent(),
+            outcomes: self.program.outcomes(),
+            sent: self.program.sent(),
+            waits_ns: spread(&self.program.waits()),
+        }
+    }
+
+    fn ask(&mut self) {
+        while let Some((question, wanted)) = self.plane.poll_question() {
+            self.resolver.ask(question, wanted);
+        }
+    }
+
+    /// Follows this host's addresses.
+    fn listen(&mut self) {
+        let now: BTreeSet<(SocketAddr, u8)> = interfaces::local_addresses(&self.bound).collect();
+        for (address, _) in self.listens.difference(&now) {
+            self.program.ignore(*address);
+        }
+        let new: Vec<_> = now.difference(&self.listens).copied().collect();
+        for (address, socket) in new {
+            if let Err(error) = self.program.listen(address, socket) {
+                tracing::warn!(%address, %error, "media to this address stays on the sockets");
+            }
+        }
+        self.listens = now;
+    }
+}
+
+/// From counts by the number of bits.
+fn spread(waits: &[u64; 32]) -> Histogram<u64> {
+    let mut histogram =
+        Histogram::new_with_bounds(1, 1 << 32, 2).expect("the bounds are constants that fit");
+    for (bits, count) in (0..).zip(waits) {
+        // The middle of 2^bits and 2^(bits + 1), which lies within the bounds.
+        let _ = histogram.record_n((3 << bits) / 2, *count);
+    }
+    histogram
+}
+
+impl Tables for Program {
+    fn place(&mut self, number: u32, destination: &Destination) -> bool {
+        self.place(number, destination).is_ok()
+    }
+
+    fn displace(&mut self, number: u32) {
+        self.displace(number);
+    }
+
+    fn write_run(&mut self, chunks: &[u32], numbers: &[u32]) -> bool {
+        self.write_run(chunks, numbers).is_ok()
+    }
+
+    fn serve(&mut self, label: &Label, layer: &Layer) -> bool {
+        self.serve(label, layer).is_ok()
+    }
+
+    fn stop_serving(&mut self, label: &Label) {
+        self.stop_serving(label);
+    }
 }
 
 impl ExpressError {
@@ -28,6 +271,8 @@ impl ExpressError {
             text = format!("{text}: {behind}");
             source = behind.source();
         }
-        Self::Refused(text)
+        // The verifier's log is for developers, and long.
+        let first = text.lines().next().unwrap_or_default();
+        Self::Refused(first.to_owned())
     }
 }

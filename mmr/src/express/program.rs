@@ -36,6 +36,7 @@ pub struct Program {
     by_layer: PerCpuArray<MapData, TallyValue>,
     by_link: PerCpuArray<MapData, TallyValue>,
     outcomes: PerCpuArray<MapData, u64>,
+    sent: PerCpuArray<MapData, TallyValue>,
     waits: PerCpuArray<MapData, u64>,
     /// Holds the program and its links.
     ebpf: Ebpf,
@@ -51,7 +52,7 @@ impl Program {
         let mut loader = EbpfLoader::new();
         loader
             .map_max_entries("layers", sizes.layers)
-            .map_max_entries("paid_at", sizes.layers)
+            .map_max_entries("memories", sizes.layers)
             .map_max_entries("by_layer", sizes.layers)
             .map_max_entries("destinations", sizes.links)
             .map_max_entries("by_link", sizes.links)
@@ -66,6 +67,7 @@ impl Program {
             by_layer: table(&mut ebpf, "by_layer")?,
             by_link: table(&mut ebpf, "by_link")?,
             outcomes: table(&mut ebpf, "outcomes")?,
+            sent: table(&mut ebpf, "sent")?,
             waits: table(&mut ebpf, "waits")?,
             ebpf,
         })
@@ -157,6 +159,11 @@ impl Program {
         std::array::from_fn(|index| total(&self.outcomes, index))
     }
 
+    /// Copies that devices took, and refused, by [`wire::Kind::index`], since start.
+    pub fn sent(&self) -> [Tally; 3] {
+        [0, 1, 2].map(|kind| tally(&self.sent, kind))
+    }
+
     /// How long the last destination waited for the others, for one packet in 64: counts by the number of bits of the
     /// nanoseconds.
     pub fn waits(&self) -> [u64; 32] {
@@ -182,8 +189,10 @@ pub enum Outcome {
     Served,
     /// Left to the sockets: something else on this host marks them.
     Marked,
-    /// Left to the sockets: trains of more than one layer.
+    /// Left to the sockets: trains of more than one layer, or out of sequence.
     Mixed,
+    /// Left to the sockets: seen a moment ago, or a train with such a packet.
+    Repeated,
     /// Left to the sockets: too large for a destination's device.
     TooLarge,
     /// Dropped: over their layer's rate.
@@ -198,10 +207,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// All, in the order of the program's table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Served,
         Self::Marked,
         Self::Mixed,
+        Self::Repeated,
         Self::TooLarge,
         Self::OverRate,
         Self::Gone,
@@ -215,6 +225,7 @@ impl Outcome {
             Self::Served => "served",
             Self::Marked => "marked",
             Self::Mixed => "mixed",
+            Self::Repeated => "repeated",
             Self::TooLarge => "too_large",
             Self::OverRate => "over_rate",
             Self::Gone => "gone",

@@ -1,14 +1,14 @@
 //! A turn's dealings with other threads: bounded queues, emptied and filled without waiting.
 
 use super::turn::{Flow, Worker};
-use crate::exchange::{ControlEvent, StreamArrival, StreamTransmit, WorkerOrder};
+use crate::exchange::{
+    ControlEvent, ORDERS_PER_TURN_MAX, StreamArrival, StreamTransmit, WorkerOrder,
+};
 use crate::network::Network;
 use crate::report::WorkerReport;
 use router::{ConnectionId, DropReason, Path, Source, Transmit, WorkerId};
 use std::time::Instant;
 
-/// Orders one turn carries out: few enough that audio does not wait for them.
-const ORDERS_PER_TURN_MAX: usize = 1_024;
 /// Messages of other workers one turn hears.
 const PEER_MESSAGES_PER_TURN_MAX: usize = 1_024;
 

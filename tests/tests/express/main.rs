@@ -1,6 +1,7 @@
 //! The express plane in networks of its own: the program in the kernel alone, and whole daemons that use it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod daemon;
 mod object;
 mod program;
 mod rig;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 use tests::Wire;
-use wire::{Bitrate, Ssrc};
+use wire::{Bitrate, Kind, Ssrc};
 
 pub(crate) const PORT: u16 = 8801;
 pub(crate) const SSRC: Ssrc = Ssrc(0x1234_5678);
@@ -74,6 +74,7 @@ impl Rig {
             index: 3,
             rate: router::Rate::of_layer(Bitrate(50_000_000)),
             size_max: 1_500,
+            kind: Kind::Video,
         }
     }
 
