@@ -23,7 +23,9 @@ pub struct WorkerReport {
     pub turns: u64,
     /// Time not spent waiting, in nanoseconds.
     pub busy_ns: u64,
-    /// Packets per train received.
+    /// Part of it: handing packets to the kernel and to the door, in nanoseconds.
+    pub transmit_ns: u64,
+    /// Media packets per train received.
     pub trains: Histogram<u64>,
     /// Packets received per turn that received any.
     pub batches: Histogram<u64>,
@@ -45,6 +47,7 @@ impl WorkerReport {
             gso_refused: 0,
             turns: 0,
             busy_ns: 0,
+            transmit_ns: 0,
             trains: histogram(64),
             batches: histogram(65_536),
             latency_us: histogram(10_000_000),

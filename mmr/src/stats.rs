@@ -137,6 +137,8 @@ fn worker(about: &About, counts: &WorkerCounts) -> WorkerStats {
         backend: about.backend.name().to_owned(),
         heartbeat_age_ms: u64::try_from(counts.heartbeat_age.as_millis()).unwrap_or(u64::MAX),
         busy: counts.busy,
+        busy_ns: report.busy_ns,
+        transmit_ns: report.transmit_ns,
         turns: report.turns,
         received: traffic(&report.counters.received),
         sent: traffic(&report.counters.sent),

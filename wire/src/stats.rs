@@ -143,6 +143,10 @@ pub struct WorkerStats {
     pub heartbeat_age_ms: u64,
     /// Share of the last second it did not wait, 0 to 1.
     pub busy: f64,
+    /// Time it did not wait, since start, in nanoseconds.
+    pub busy_ns: u64,
+    /// Part of it: handing packets to the kernel and to the stream thread, in nanoseconds.
+    pub transmit_ns: u64,
     /// Turns taken.
     pub turns: u64,
     /// Media accepted, by kind.
@@ -163,7 +167,7 @@ pub struct WorkerStats {
     pub ring_overflows: u64,
     /// Paths that refused GSO.
     pub gso_refused: u64,
-    /// Packets per train received.
+    /// Media packets per train received.
     pub train_packets: Distribution,
     /// Packets per turn that received any.
     pub batch_packets: Distribution,

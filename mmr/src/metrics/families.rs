@@ -107,7 +107,7 @@ pub(super) const FAMILIES: &[Family] = &[
     counter("gso_refused", "Paths that refused trains and get single packets", |s| {
         per_worker(s, |worker| worker.report.gso_refused)
     }),
-    histogram("train_packets", "Packets per train received", |s| {
+    histogram("train_packets", "Media packets per train received", |s| {
         one(buckets(&merged(s, |worker| &worker.report.trains), &TRAIN, 1.0))
     }),
     histogram("batch_packets", "Packets per turn that received any", |s| {
@@ -121,6 +121,10 @@ pub(super) const FAMILIES: &[Family] = &[
     counter("worker_busy_seconds", "Time not spent waiting", |s| {
         let busy = |worker: &WorkerCounts| super::as_f64(worker.report.busy_ns) / 1e9;
         per_worker_value(s, |worker| Value::Float(busy(worker)))
+    }),
+    counter("worker_transmit_seconds", "Part of it: handing packets to the kernel", |s| {
+        let transmit = |worker: &WorkerCounts| super::as_f64(worker.report.transmit_ns) / 1e9;
+        per_worker_value(s, |worker| Value::Float(transmit(worker)))
     }),
     gauge("worker_heartbeat_age_seconds", "Since the last turn; over 5 is unhealthy", |s| {
         per_worker_value(s, |worker| Value::Float(worker.heartbeat_age.as_secs_f64()))

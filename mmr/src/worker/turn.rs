@@ -120,11 +120,12 @@ impl<N: Network> Worker<N> {
             let applied = self.network.apply(change);
             applied.expect("the router binds links of its table to paths of this network");
         }
+        let begin = Instant::now();
         self.network.transmit(&self.outbox, &self.inbox, &mut self.drops);
         self.hand_streams_over();
         self.outbox.clear();
         let end = Instant::now();
-        self.statistics.note_latencies(end);
+        self.statistics.note_transmission(begin, end);
         end
     }
 
