@@ -8,6 +8,7 @@
 //! Ten thousand participants have more sockets than one table of descriptors may hold on many hosts, so each slice has
 //! its own table, and passes on what the bench needs.
 
+mod consent;
 mod passing;
 mod people;
 
@@ -15,6 +16,7 @@ use crate::error::BenchError;
 use crate::rig::Rig;
 use crate::scene::Sockets;
 use crate::shape::Shape;
+use consent::Keeper;
 use mmr::dev::Dev;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit};
@@ -22,7 +24,7 @@ use people::{Desk, Joined, Meeting};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -62,7 +64,6 @@ impl Gathering {
             ca_pem: dev.ca_pem().to_owned(),
             ip: rig.load_ip(),
             shape: shape.clone(),
-            entered: AtomicU32::new(0),
         });
         let room = descriptors_max() * 3 / 4;
         let all = (shape.participants() as usize) * shape.media.len();
@@ -165,8 +166,9 @@ impl Slice {
             Ok(runtime) => runtime,
             Err(cause) => return self.fail(failed(cause)),
         };
+        let keeper = Keeper::start();
         runtime.block_on(async {
-            match people::gather(&self.desk, meetings).await {
+            match people::gather(&self.desk, &keeper, meetings).await {
                 Ok(joined) => self.settle(joined, end).await,
                 Err(error) => self.fail(error),
             }

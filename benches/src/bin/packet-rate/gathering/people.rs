@@ -1,5 +1,6 @@
 //! Who takes part, and how they come in.
 
+use super::consent::Keeper;
 use crate::error::BenchError;
 use crate::interrupt;
 use crate::member::{Link, Member};
@@ -8,9 +9,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use mmr::dev::Dev;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-use tokio::time::{Instant, interval_at};
 use wire::Kind;
 use wire::token::Role;
 
@@ -18,10 +16,6 @@ use wire::token::Role;
 const MEETINGS_AT_ONCE: usize = 4;
 /// People of a meeting who join at once.
 const PEOPLE_AT_ONCE: usize = 8;
-/// Between two checks of one link (RFC 7675 §5.1).
-const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
-/// People's checks fall on so many moments of that interval.
-const CONSENT_MOMENTS: u32 = 100;
 /// Kinds of an idle participant's links: as many as there are.
 const IDLE_LINKS: u32 = 3;
 /// Idle people of a meeting: nobody is told of ten thousand others.
@@ -45,8 +39,6 @@ pub(super) struct Desk {
     pub(super) ca_pem: String,
     pub(super) ip: IpAddr,
     pub(super) shape: Shape,
-    /// People so far.
-    pub(super) entered: AtomicU32,
 }
 
 /// Who somebody is going to be.
@@ -80,21 +72,25 @@ pub(super) fn meetings(dev: &Dev, shape: &Shape) -> Vec<Meeting> {
     meetings
 }
 
-/// Everybody joins and subscribes, and stays for as long as the runtime runs.
+/// Everybody joins and subscribes, and stays for as long as runtime and keeper do.
 ///
 /// # Errors
 /// The router turns somebody away.
-pub(super) async fn gather(desk: &Desk, meetings: Vec<Meeting>) -> Result<Vec<Joined>, BenchError> {
-    let meetings = meetings.into_iter().map(|people| meet(desk, people));
+pub(super) async fn gather(
+    desk: &Desk,
+    keeper: &Keeper,
+    meetings: Vec<Meeting>,
+) -> Result<Vec<Joined>, BenchError> {
+    let meetings = meetings.into_iter().map(|people| meet(desk, keeper, people));
     let joined: Vec<_> = stream::iter(meetings).buffered(MEETINGS_AT_ONCE).try_collect().await?;
     Ok(joined.into_iter().flatten().collect())
 }
 
-async fn meet(desk: &Desk, people: Meeting) -> Result<Vec<Joined>, BenchError> {
+async fn meet(desk: &Desk, keeper: &Keeper, people: Meeting) -> Result<Vec<Joined>, BenchError> {
     let entering = people.into_iter().map(|(part, token)| enter(desk, part, token));
     let entered: Vec<_> = stream::iter(entering).buffered(PEOPLE_AT_ONCE).try_collect().await?;
     // Only now has everybody published.
-    let subscribing = entered.into_iter().map(|entered| subscribe(desk, entered));
+    let subscribing = entered.into_iter().map(|entered| subscribe(desk, keeper, entered));
     stream::iter(subscribing).buffered(PEOPLE_AT_ONCE).try_collect().await
 }
 
@@ -134,7 +130,7 @@ async fn enter(desk: &Desk, part: Part, token: String) -> Result<Entered, BenchE
     Ok(Entered { member, labels, receives })
 }
 
-async fn subscribe(desk: &Desk, entered: Entered) -> Result<Joined, BenchError> {
+async fn subscribe(desk: &Desk, keeper: &Keeper, entered: Entered) -> Result<Joined, BenchError> {
     let Entered { mut member, labels, receives } = entered;
     if receives {
         for (media, label) in desk.shape.media.iter().zip(&labels) {
@@ -144,25 +140,10 @@ async fn subscribe(desk: &Desk, entered: Entered) -> Result<Joined, BenchError> 
     }
     let socket = |kind| member.links.get(&kind).map(|link: &Link| link.socket.clone());
     let sockets = desk.shape.media.iter().map(|media| socket(media.kind)).collect();
-    let moment = desk.entered.fetch_add(1, Ordering::Relaxed) % CONSENT_MOMENTS;
-    tokio::spawn(stay(member, CONSENT_INTERVAL * moment / CONSENT_MOMENTS));
-    Ok(Joined { sockets, labels, receives })
-}
-
-/// Keeps the channel open and the links' consent up, from the first check on.
-async fn stay(member: Member, first_check: Duration) {
-    let Member { channel, mut links, .. } = member;
-    let mut interval = interval_at(Instant::now() + first_check, CONSENT_INTERVAL);
-    let check = async {
-        loop {
-            interval.tick().await;
-            for link in links.values_mut() {
-                let _ = link.check();
-            }
-        }
-    };
-    tokio::select! {
-        () = channel.drain() => {}
-        () = check => {}
+    let is_idle = labels.is_empty();
+    for link in member.links.into_values() {
+        keeper.keep(link, is_idle);
     }
+    tokio::spawn(member.channel.drain());
+    Ok(Joined { sockets, labels, receives })
 }
