@@ -96,8 +96,11 @@ fn plots(document: &Document<'_>, results: &Results) -> Vec<(&'static str, &'sta
         bars
     };
     let stages = [
-        ("thread_ns", "forwarding thread: own code, and the kernel in its calls"),
-        ("outside_thread_ns", "outside the thread: softirq, interrupts, others"),
+        ("stage_thread_ns", "a floor's thread, all of it"),
+        ("stage_receive_ns", "receive: waking up, and the kernel's half of it"),
+        ("stage_route_ns", "route: everything between receive and transmit"),
+        ("stage_transmit_ns", "transmit: submissions, and the kernel's way to the device"),
+        ("stage_outside_ns", "outside the thread: softirq, interrupts, others"),
     ];
     let latency = |metric| by_shape(&[(metric, "p99")], "µs");
     vec![

@@ -23,7 +23,10 @@ const SAMPLE_EVERY: u64 = 101;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
-    /// Load for a cost or a latency.
+    /// Load for a cost: at a real meeting's rate the core is nearly idle, and a second of it is some tens of milliseconds
+    /// of work, few enough for a hiccup of the host to show.
+    pub(crate) cost: Duration,
+    /// Load for a latency.
     pub(crate) stretch: Duration,
     /// Load for one rate of a search.
     pub(crate) trial: Duration,

@@ -5,6 +5,7 @@ use crate::results::Results;
 use crate::scene::{Answer, Contender};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
+use wire::stats::WorkerStats;
 
 /// Where a contender's figures go.
 pub(super) struct Notes<'r> {
@@ -27,10 +28,25 @@ impl Notes<'_> {
         }
     }
 
-    /// What the core did beside the forwarding thread: interrupts, softirqs, others.
-    pub(super) fn note_rest(&mut self, stretch: &Stretch) {
+    /// Where the core's time went: with the forwarding thread, a router's own stages told apart, and outside it, with
+    /// interrupts, softirqs and others. A router's clock reads span both moments, and so do the packets they are divided
+    /// by.
+    #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds below 2^52")]
+    pub(super) fn note_stages(&mut self, stretch: &Stretch, moments: Option<(&Answer, &Answer)>) {
         let rest = stretch.core.saturating_sub(stretch.thread);
-        self.note("outside_thread_ns", stretch.per_datagram_ns(rest));
+        self.note("stage_outside_ns", stretch.per_datagram_ns(rest));
+        let thread = stretch.per_datagram_ns(stretch.thread);
+        let Some((before, after)) = moments else { return self.note("stage_thread_ns", thread) };
+        let grown = |of: fn(&WorkerStats) -> u64| {
+            let sum = |answer: &Answer| answer.stats.workers.iter().map(of).sum::<u64>();
+            (sum(after) - sum(before)) as f64
+        };
+        let sent = grown(|worker| worker.sent.values().map(|traffic| traffic.packets).sum());
+        let busy = grown(|worker| worker.busy_ns) / sent.max(1.0);
+        let transmit = grown(|worker| worker.transmit_ns) / sent.max(1.0);
+        self.note("stage_receive_ns", (thread - busy).max(0.0));
+        self.note("stage_route_ns", busy - transmit);
+        self.note("stage_transmit_ns", transmit);
     }
 
     #[allow(clippy::cast_precision_loss, reason = "counts below 2^52")]
@@ -51,8 +67,7 @@ impl Notes<'_> {
     pub(super) fn note_router(&mut self, answer: &Answer) {
         let workers = &answer.stats.workers;
         let count = workers.len().max(1) as f64;
-        let mean =
-            |of: fn(&wire::stats::WorkerStats) -> f64| workers.iter().map(of).sum::<f64>() / count;
+        let mean = |of: fn(&WorkerStats) -> f64| workers.iter().map(of).sum::<f64>() / count;
         self.note("batch_packets", mean(|worker| worker.batch_packets.mean));
         self.note("train_packets", mean(|worker| worker.train_packets.mean));
         let mut drops = BTreeMap::<&str, u64>::new();

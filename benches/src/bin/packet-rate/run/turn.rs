@@ -90,22 +90,25 @@ impl Turn<'_> {
     }
 
     fn cost(&self, scene: &mut Scene, notes: &mut Notes<'_>) -> Result<(), BenchError> {
-        let allocated = scene.ask()?.map(|answer| answer.worker_allocations);
-        let stretch = self.fair_stretch(scene, 1.0, self.effort.stretch)?;
+        let before = scene.ask()?;
+        let stretch = self.fair_stretch(scene, 1.0, self.effort.cost)?;
         notes.note("thread_ns", stretch.per_datagram_ns(stretch.thread));
         notes.note("core_ns", stretch.per_datagram_ns(stretch.core));
         notes.note("loss", stretch.loss());
         notes.note("load_busy", stretch.load_busy);
-        notes.note_rest(&stretch);
         notes.note_drops(&stretch);
-        if let (Some(before), Some(answer)) = (allocated, self.ask_settled(scene)?) {
+        let after = self.ask_settled(scene)?;
+        let moments = before.as_ref().zip(after.as_ref());
+        notes.note_stages(&stretch, moments);
+        if let Some((before, after)) = moments {
             #[allow(clippy::cast_precision_loss, reason = "a count near zero")]
-            notes.note("allocations", (answer.worker_allocations - before) as f64);
-            notes.note_router(&answer);
+            notes
+                .note("allocations", (after.worker_allocations - before.worker_allocations) as f64);
+            notes.note_router(after);
         }
         let participants = f64::from(self.shape.participants());
         if self.shape.meetings > 1 {
-            let core = stretch.core.as_secs_f64() / self.effort.stretch.as_secs_f64();
+            let core = stretch.core.as_secs_f64() / self.effort.cost.as_secs_f64();
             notes.note("core_us_per_participant_s", core * 1e6 / participants);
             #[allow(clippy::cast_precision_loss, reason = "bytes below 2^52")]
             notes
