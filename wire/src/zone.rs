@@ -138,11 +138,13 @@ pub enum RefusalCode {
     NotFound,
     /// Another method is wanted.
     MethodNotAllowed,
+    /// The request was not all there in time.
+    TimedOut,
 }
 
 impl RefusalCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::BadToken,
@@ -158,6 +160,7 @@ impl RefusalCode {
         Self::Unauthorized,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::TimedOut,
     ];
 
     /// The HTTP status it comes with (RFC 9110 §15, RFC 6585).
@@ -168,6 +171,7 @@ impl RefusalCode {
             Self::NotAllowed => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TimedOut => 408,
             Self::TooLarge => 413,
             Self::TooFast => 429,
             Self::MeetingFull

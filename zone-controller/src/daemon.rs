@@ -1,0 +1,110 @@
+//! A controller that runs: its store, its sockets, its exchange with the others.
+
+use crate::config::{Config, Store as StoreChoice};
+use crate::controller::Controller;
+use crate::credentials::{Credentials, etcd_client};
+use crate::server::{ListenError, Listener};
+use crate::store::etcd::EtcdStore;
+use crate::store::redb::RedbStore;
+use crate::store::{Store, StoreError};
+use ::daemon::credential::CredentialError;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A running controller. Ends when dropped; [`Daemon::stop`] lets requests under way finish.
+pub struct Daemon {
+    controller: Arc<Controller>,
+    addresses: Vec<SocketAddr>,
+    end: watch::Sender<()>,
+    serving: JoinHandle<()>,
+    exchanging: JoinHandle<()>,
+}
+
+/// Why a controller could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file the configuration names.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The store.
+    #[error("{0}. Check the section [store] of the configuration")]
+    Store(#[from] StoreError),
+    /// An address or port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+impl Daemon {
+    /// Starts on the runtime of the caller. An etcd cluster that can't be reached is no error: it
+    /// may come back.
+    ///
+    /// # Errors
+    /// When a file, the store, or an address can't be used.
+    pub fn start(config: &Config) -> Result<Self, Error> {
+        let credentials = Credentials::load(config)?;
+        let store = open_store(config)?;
+        let controller = Arc::new(Controller::new(config, credentials, store, rand::random()));
+        let listener = Listener::bind(config, Arc::clone(&controller))?;
+        let addresses = listener.addresses();
+        let (end, ended) = watch::channel(());
+        let exchanging = {
+            let controller = Arc::clone(&controller);
+            tokio::spawn(async move { controller.exchange().await })
+        };
+        let serving = tokio::spawn(listener.serve(ended));
+        Ok(Self { controller, addresses, end, serving, exchanging })
+    }
+
+    /// New certificates, keys and tokens.
+    ///
+    /// # Errors
+    /// When a file can't be used; nothing is changed then.
+    pub fn reload(&self, config: &Config) -> Result<(), CredentialError> {
+        self.controller.replace_credentials(Credentials::load(config)?);
+        Ok(())
+    }
+
+    /// Takes no more connections, and returns when requests under way are answered.
+    pub async fn stop(mut self) {
+        let _ = self.end.send(());
+        // Neither can have panicked without its log having said so.
+        let _ = (&mut self.serving).await;
+        self.exchanging.abort();
+        let _ = (&mut self.exchanging).await;
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The controller itself.
+    pub fn controller(&self) -> &Arc<Controller> {
+        &self.controller
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.end.send(());
+        self.serving.abort();
+        self.exchanging.abort();
+    }
+}
+
+/// The store a configuration asks for.
+fn open_store(config: &Config) -> Result<Box<dyn Store>, Error> {
+    let kept_s = config.meetings_kept.as_secs();
+    Ok(match &config.store {
+        StoreChoice::Redb(file) => Box::new(RedbStore::open(file, kept_s)?),
+        StoreChoice::Etcd(etcd) => Box::new(EtcdStore::new(
+            etcd_client(etcd)?,
+            etcd.endpoints.clone(),
+            &config.zone,
+            kept_s,
+        )),
+    })
+}

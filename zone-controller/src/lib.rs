@@ -1,0 +1,19 @@
+//! The zone controller: tracks the load of a zone's MMRs and tells clients which one to join.
+//!
+//! [`placement`] decides, purely; [`store`] is what the zone's controllers agree on; [`controller`]
+//! puts the two together, and [`server`] lets them be asked over HTTPS. [`Daemon`] runs it all.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod controller;
+pub mod credentials;
+mod daemon;
+mod digest;
+pub mod limits;
+mod metrics;
+pub mod placement;
+pub mod server;
+pub mod store;
+
+pub use daemon::{Daemon, Error};
