@@ -1,6 +1,7 @@
 //! What of a running daemon never changes: told in stats and metrics.
 
 use crate::network::Backend;
+use std::time::Instant;
 use wire::control::Addresses;
 
 /// What of a running daemon never changes.
@@ -11,7 +12,9 @@ pub(crate) struct About {
     pub(crate) addresses: Addresses,
     /// What clients are told.
     pub(crate) advertised: Addresses,
-    /// Unix milliseconds.
+    /// When it started.
+    pub(crate) started: Instant,
+    /// The same in Unix milliseconds.
     pub(crate) epoch_ms: u64,
     /// Each worker's core, where it is pinned to one.
     pub(crate) cores: Vec<Option<u32>>,

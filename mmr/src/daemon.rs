@@ -73,6 +73,7 @@ impl Daemon {
             zone: config.zone.clone(),
             advertised: addresses::to_tell(&config.listen, &bound),
             addresses: bound,
+            started: threads.exchange.started,
             epoch_ms: unix_now_ms(),
             cores,
             channels_max: config.limits.channels,

@@ -131,10 +131,12 @@ fn express(about: &About, counts: Option<&express::Counts>) -> ExpressStats {
 
 fn worker(about: &About, counts: &WorkerCounts) -> WorkerStats {
     let report = &counts.report;
+    let taken = counts.taken_at.saturating_duration_since(about.started);
     WorkerStats {
         worker: report.worker.0,
         core: about.cores.get(usize::from(report.worker.0)).copied().flatten(),
         backend: about.backend.name().to_owned(),
+        taken_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
         heartbeat_age_ms: u64::try_from(counts.heartbeat_age.as_millis()).unwrap_or(u64::MAX),
         busy: counts.busy,
         busy_ns: report.busy_ns,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A daemon at one moment. Counts are since its start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// The daemon's version.
     pub version: String,
@@ -139,6 +139,8 @@ pub struct WorkerStats {
     pub core: Option<u32>,
     /// `uring` or `poll`.
     pub backend: String,
+    /// When these counts were taken, in milliseconds since the daemon's start; about once a second.
+    pub taken_ms: u64,
     /// Milliseconds since it last finished a turn.
     pub heartbeat_age_ms: u64,
     /// Share of the last second it did not wait, 0 to 1.

@@ -71,6 +71,7 @@ impl Kept {
         let _ = latency_recent_us.subtract(&self.before.latency_us);
         WorkerCounts {
             report: (*self.newest).clone(),
+            taken_at: self.newest_at,
             busy: share(busy, interval),
             latency_recent_us,
             heartbeat_age,

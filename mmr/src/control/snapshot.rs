@@ -75,6 +75,8 @@ pub(crate) struct DoorCounts {
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerCounts {
     pub(crate) report: WorkerReport,
+    /// When it came.
+    pub(crate) taken_at: Instant,
     /// Counts of the last interval alone.
     pub(crate) busy: f64,
     pub(crate) latency_recent_us: hdrhistogram::Histogram<u64>,
