@@ -14,6 +14,7 @@ pub mod limits;
 mod metrics;
 pub mod placement;
 pub mod server;
+pub mod simulate;
 pub mod store;
 
 pub use daemon::{Daemon, Error};

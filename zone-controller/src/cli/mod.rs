@@ -2,6 +2,7 @@
 
 mod args;
 mod run;
+mod simulate;
 
 use crate::config::{Config, Store};
 use crate::credentials::{Credentials, etcd_client};
@@ -23,6 +24,7 @@ pub fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
     };
     ::daemon::main("zone-controller", done)
 }

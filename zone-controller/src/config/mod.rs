@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the configuration is looked for when nothing else is said.
-pub const FILE: &str = "/etc/mmr/zone-controller.toml";
+pub const FILE: &str = "/etc/zone-controller/zone-controller.toml";
 /// The commented one of the source tree.
 const EXAMPLE: &str = "zone-controller.toml";
 

@@ -39,11 +39,16 @@ impl Bucket {
     }
 }
 
+/// All buckets are looked through at most so often.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
+
 /// One pace for many things, by name. Bounded: things whose bucket is full again are forgotten.
 pub struct Paces {
     pace: Pace,
     most: usize,
     buckets: HashMap<u64, Bucket>,
+    /// When those whose bucket was full again were last forgotten.
+    swept: Duration,
     /// Keyed anew in each process: nobody outside can make two names meet.
     hasher: RandomState,
 }
@@ -51,7 +56,13 @@ pub struct Paces {
 impl Paces {
     /// For at most so many things at once.
     pub fn new(pace: Pace, most: usize) -> Self {
-        Self { pace, most, buckets: HashMap::new(), hasher: RandomState::new() }
+        Self {
+            pace,
+            most,
+            buckets: HashMap::new(),
+            swept: Duration::ZERO,
+            hasher: RandomState::new(),
+        }
     }
 
     /// Takes one for `name`.
@@ -61,7 +72,10 @@ impl Paces {
     pub fn take(&mut self, name: impl std::hash::Hash, now: Duration) -> Result<(), Duration> {
         let key = self.hasher.hash_one(name);
         if self.buckets.len() >= self.most && !self.buckets.contains_key(&key) {
-            self.buckets.retain(|_, bucket| bucket.0 > now);
+            if now.saturating_sub(self.swept) >= SWEEP_INTERVAL {
+                self.swept = now;
+                self.buckets.retain(|_, bucket| bucket.0 > now);
+            }
             if self.buckets.len() >= self.most {
                 return Err(Duration::from_secs(1));
             }

@@ -170,7 +170,16 @@ impl Store for EtcdStore {
     }
 
     fn commit<'a>(&'a self, change: &'a Change<'a>) -> Answer<'a, Outcome> {
-        self.commit(change).boxed()
+        async move {
+            let outcome = self.commit(change).await;
+            if outcome.is_err() {
+                // It may have been the lease: a cluster that was restored knows none of ours.
+                self.tokens.forget().await;
+                self.places.forget().await;
+            }
+            outcome
+        }
+        .boxed()
     }
 
     fn order<'a>(&'a self, mmr: &'a MmrId, wanted: Wanted, now_ms: u64) -> Answer<'a, Order> {
@@ -178,7 +187,14 @@ impl Store for EtcdStore {
     }
 
     fn exchange<'a>(&'a self, own: &'a Sighting) -> Answer<'a, Shared> {
-        self.exchange(own).boxed()
+        async move {
+            let shared = self.exchange(own).await;
+            if shared.is_err() {
+                self.controllers.forget().await;
+            }
+            shared
+        }
+        .boxed()
     }
 
     fn is_shared(&self) -> bool {
@@ -196,6 +212,10 @@ struct Lease {
 impl Lease {
     fn new(at_least_s: u64, fresh_for: Duration) -> Self {
         Self { ttl_s: at_least_s + fresh_for.as_secs(), fresh_for, current: Mutex::new(None) }
+    }
+
+    async fn forget(&self) {
+        *self.current.lock().await = None;
     }
 
     async fn id(&self, cluster: &Cluster) -> Result<i64, StoreError> {
