@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod capture;
+pub mod held;
 mod host;
 pub mod meeting;
 pub mod pair;

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 use tests::meeting::sources;
 use tests::{Host, binary, is_root};
+use wire::load::{Report, State};
 use wire::{Kind, Transport};
 
 use wire::token::Role;
@@ -89,13 +90,89 @@ fn the_router_carries_a_meeting_in_its_sandbox() {
 #[ignore = "started by the_router_carries_a_meeting_in_its_sandbox"]
 fn become_the_router() {
     let Ok(folder) = env::var("SANDBOX") else { return };
-    let filter = fs::read(Path::new(&folder).join("filter.json")).unwrap();
-    let programs = compile_from_json(filter.as_slice(), env::consts::ARCH.try_into().unwrap());
-    let program: &BpfProgram = &programs.unwrap()["router"];
     let mut router = Command::new(Path::new(&folder).join("mmr"));
     router.arg("run").arg("--config").arg(Path::new(&folder).join("mmr.toml"));
-    seccompiler::apply_filter(program).unwrap();
-    panic!("{}", router.exec());
+    become_filtered(&mut router, &folder);
+}
+
+#[test]
+fn the_agent_samples_and_reports_in_its_sandbox() {
+    if !is_root() {
+        return;
+    }
+    let (_folder, once) = Host::new().run(|| agent_in_its_sandbox("once"));
+    let once = once.wait_with_output().unwrap();
+    assert!(once.status.success(), "{}", words(&once));
+    let said = words(&once);
+    // Before its first line the test's own stands.
+    let report =
+        Report::parse(said[said.find('{').unwrap()..said.rfind('}').unwrap() + 1].as_bytes());
+    let Report { state, host, .. } = report.unwrap();
+    assert_eq!(state, State::Starting, "there is no router");
+    assert!(host.cores > 0 && host.memory.total_bytes > 0, "{host:?}");
+
+    // Long enough to be refused by a controller, and to try again.
+    let (_folder, mut running) = Host::new().run(|| agent_in_its_sandbox("run"));
+    for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+        std::thread::sleep(Duration::from_secs(3));
+        kill(Pid::from_raw(running.id().cast_signed()), signal).unwrap();
+    }
+    let ended = running.wait().unwrap();
+    assert!(ended.success(), "{ended}");
+}
+
+/// Not a test: what the sandbox's processes become before they are the agent.
+#[test]
+#[ignore = "started by the_agent_samples_and_reports_in_its_sandbox"]
+fn become_the_agent() {
+    let Ok(folder) = env::var("SANDBOX") else { return };
+    let mut agent = Command::new(Path::new(&folder).join("zc-agent"));
+    agent.arg(env::var("COMMAND").unwrap());
+    become_filtered(agent.arg("--config").arg(Path::new(&folder).join("zc-agent.toml")), &folder);
+}
+
+/// The agent as its unit would start it, with this command and its folder; nobody answers it.
+fn agent_in_its_sandbox(command: &str) -> (Dev, Child) {
+    let dev = Dev::temporary().unwrap();
+    let folder = dev.dir();
+    fs::write(folder.join("zone-ca.pem"), dev.ca_pem()).unwrap();
+    fs::write(folder.join("token"), "token").unwrap();
+    let config = "zone = \"dev\"\n[mmr]\nid = \"mmr-1\"\nsocket = \"admin.sock\"\n[controllers]\n\
+                  urls = [\"https://127.0.0.1:1\", \"https://localhost:1\"]\nca = \"zone-ca.pem\"\n\
+                  token = \"token\"\n[log]\nfilter = \"error\"\n";
+    fs::write(folder.join("zc-agent.toml"), config).unwrap();
+    let child = sandbox(folder, "zc-agent", "become_the_agent")
+        .env("PROC", "hidepid=2")
+        .env("CAPABILITIES", "-all")
+        .env("COMMAND", command)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    (dev, child)
+}
+
+/// What starts a copy of this test in a unit's sandbox, which then becomes the unit's program.
+fn sandbox(folder: &Path, unit: &str, test: &str) -> Command {
+    fs::write(folder.join("filter.json"), filter(unit)).unwrap();
+    fs::copy(binary(unit), folder.join(unit)).unwrap();
+    fs::copy(env::current_exe().unwrap(), folder.join("test")).unwrap();
+    let find = run("sh", &["-c", "command -v setpriv"]);
+    fs::copy(words(&find).trim(), folder.join("setpriv")).unwrap();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--ipc", "sh", "-c", SANDBOX, "sandbox"])
+        .envs([("UNIT", unit), ("TEST", test)])
+        .env("SANDBOX", folder);
+    command
+}
+
+/// Never returns: what is not on the list of calls kills from here on.
+fn become_filtered(program: &mut Command, folder: &str) {
+    let filter = fs::read(Path::new(folder).join("filter.json")).unwrap();
+    let programs = compile_from_json(filter.as_slice(), env::consts::ARCH.try_into().unwrap());
+    let filter: &BpfProgram = &programs.unwrap()["unit"];
+    seccompiler::apply_filter(filter).unwrap();
+    panic!("{}", program.exec());
 }
 
 /// A router as its unit would start it.
@@ -110,14 +187,9 @@ impl Sandboxed {
         let dev = Dev::temporary().unwrap();
         let folder = dev.dir().to_owned();
         fs::write(folder.join("mmr.toml"), configuration(backend)).unwrap();
-        fs::write(folder.join("filter.json"), filter()).unwrap();
-        fs::copy(binary("mmr"), folder.join("mmr")).unwrap();
-        fs::copy(env::current_exe().unwrap(), folder.join("test")).unwrap();
-        let find = run("sh", &["-c", "command -v setpriv"]);
-        fs::copy(words(&find).trim(), folder.join("setpriv")).unwrap();
-        let child = Command::new("unshare")
-            .args(["--mount", "--ipc", "sh", "-c", SANDBOX, "sandbox"])
-            .env("SANDBOX", &folder)
+        let child = sandbox(&folder, "mmr", "become_the_router")
+            .env("PROC", "hidepid=2,subset=pid")
+            .env("CAPABILITIES", "-all,+net_bind_service")
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -196,16 +268,16 @@ impl Drop for Sandboxed {
 const SANDBOX: &str = r#"
     set -e
     chown -R 65534:65534 "$SANDBOX"
-    chmod 755 "$SANDBOX/setpriv" "$SANDBOX/mmr" "$SANDBOX/test"
+    chmod 755 "$SANDBOX/setpriv" "$SANDBOX/$UNIT" "$SANDBOX/test"
     mount --bind "$SANDBOX" "$SANDBOX"                       # RuntimeDirectory
     mount --bind /usr/lib /usr/lib                           # ExecPaths
     mount -o remount,bind,ro /usr/lib
-    mount -t proc -o hidepid=2,subset=pid proc /proc         # ProtectProc, ProcSubset
+    mount -t proc -o "$PROC" proc /proc         # ProtectProc, ProcSubset
     mount -o remount,bind,ro,noexec / || { mount --bind / /; mount -o remount,bind,ro,noexec /; }
     cd "$SANDBOX"
     exec "$SANDBOX/setpriv" --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
-        --bounding-set=-all,+net_bind_service --inh-caps=-all,+net_bind_service --ambient-caps=-all,+net_bind_service \
-        "$SANDBOX/test" --exact become_the_router --ignored --nocapture
+        --bounding-set="$CAPABILITIES" --inh-caps="$CAPABILITIES" --ambient-caps="$CAPABILITIES" \
+        "$SANDBOX/test" --exact "$TEST" --ignored --nocapture
 "#;
 
 fn configuration(backend: &str) -> String {
@@ -221,9 +293,9 @@ fn configuration(backend: &str) -> String {
 }
 
 /// The unit's list of system calls for seccompiler: what is not on it kills, where the unit would only refuse.
-fn filter() -> String {
+fn filter(unit: &str) -> String {
     let mut allowed = BTreeSet::new();
-    for (key, value) in settings("mmr") {
+    for (key, value) in settings(unit) {
         if key == "SystemCallFilter" {
             let (removes, names) = match value.strip_prefix('~') {
                 Some(names) => (true, names.to_owned()),
@@ -238,12 +310,13 @@ fn filter() -> String {
             }
         }
     }
-    assert!(allowed.contains("io_uring_enter") && !allowed.contains("mount"));
+    assert_eq!(allowed.contains("io_uring_enter"), unit == "mmr");
+    assert!(!allowed.contains("mount"));
     let filters: Vec<_> =
         allowed.iter().map(|call| format!("{{\"syscall\": \"{call}\"}}")).collect();
     let json = |calls: &str| {
         format!(
-            "{{\"router\": {{\"mismatch_action\": \"kill_process\", \"match_action\": \"allow\", \"filter\": [{calls}]}}}}"
+            "{{\"unit\": {{\"mismatch_action\": \"kill_process\", \"match_action\": \"allow\", \"filter\": [{calls}]}}}}"
         )
     };
     // systemd names calls of all machines and ages; only those of this one can be compiled.

@@ -163,13 +163,13 @@ impl Work {
                     self.core.handle_host(self.started.elapsed(), sample);
                     let urgent = self.core.is_urgent();
                     match self.core.poll_report() {
-                        Some(report) => return Some(Outgoing::new(report, urgent)),
+                        Some(report) => return Some(outgoing(report, urgent)),
                         None => continue,
                     }
                 }
             };
             if urgent && let Some(report) = self.core.poll_report() {
-                return Some(Outgoing::new(report, true));
+                return Some(outgoing(report, true));
             }
         }
     }
@@ -200,6 +200,16 @@ impl Work {
             self.orders.handle_done(action, false);
         }
     }
+}
+
+/// What controllers act on at once, operators want to know, too.
+fn outgoing(report: Report, urgent: bool) -> Outgoing {
+    if urgent || report.sequence == 1 {
+        let (state, reason) = (report.state.name(), report.reason.as_deref());
+        let (stress, resource) = (report.stress.value, &report.stress.resource);
+        tracing::info!(state, reason, stress, resource, "the router's state or stress changed");
+    }
+    Outgoing::new(report, urgent)
 }
 
 fn unix_now_ms() -> u64 {

@@ -13,7 +13,7 @@ pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_millis(1_200);
 /// How long all must be well again before `stalled` is over.
 pub(crate) const RECOVERED_AFTER: Duration = Duration::from_secs(2);
 /// A controller that has not answered a report for so long counts as not reached.
-pub(crate) const REPLY_DEADLINE: Duration = Duration::from_secs(1);
+pub(crate) const REPLY_DEADLINE: Duration = Duration::from_secs(2);
 /// The first wait after a controller was not reached; it doubles…
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// …up to this.

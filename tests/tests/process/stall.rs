@@ -1,37 +1,14 @@
 //! A worker that takes no turns: health says so and systemd is told nothing, until it goes on.
 
 use nix::errno::Errno;
-use nix::sys::ptrace;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
 use std::time::{Duration, Instant};
+use tests::held::Held;
 use tests::pair::Pair;
 use tests::process::Process;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Several times as long as the daemon takes from one word to systemd to the next.
 const WHILE: Duration = Duration::from_secs(2);
-
-/// A thread of another process that the kernel does not let run, until dropped. By ptrace, which stops one thread
-/// where a signal stops the process; only the thread that made it may drop it.
-struct Held(Pid);
-
-impl Held {
-    fn hold(thread: Pid) -> nix::Result<Self> {
-        ptrace::seize(thread, ptrace::Options::empty())?;
-        let held = Self(thread);
-        ptrace::interrupt(thread)?;
-        waitpid(thread, Some(WaitPidFlag::__WALL))?;
-        Ok(held)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // Refused only when the thread has ended.
-        let _ = ptrace::detach(self.0, None);
-    }
-}
 
 /// Waits until health is answered with `status`; what it says then.
 fn health(process: &Process, status: u16) -> String {

@@ -13,7 +13,7 @@ pub enum Health {
     Well,
     /// Some do not; which, for people.
     Stalled(String),
-    /// It took the question and did not answer; for people.
+    /// It took the question and did not answer, or not so that it can be understood; for people.
     Silent(String),
     /// Nobody is there to ask; why, for people.
     Gone(String),
@@ -73,7 +73,7 @@ impl Watch {
                 (State::Stopping, format!("the daemon has ended: {why}"))
             }
             Health::Gone(why) => (State::Starting, format!("the daemon is not there yet: {why}")),
-            Health::Silent(why) => (State::Stalled, format!("the daemon does not answer: {why}")),
+            Health::Silent(why) => (State::Stalled, format!("the daemon gives no answer: {why}")),
             Health::Stalled(why) => (State::Stalled, why.clone()),
             Health::Well => match self.draining_s {
                 None => return (State::Serving, None),

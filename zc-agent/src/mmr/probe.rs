@@ -32,11 +32,19 @@ pub(crate) async fn watch(
     let mut samples = interval(SAMPLE_INTERVAL);
     health.set_missed_tick_behavior(MissedTickBehavior::Delay);
     samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Once between two questions is soon enough, should a daemon hang up after each.
+    let mut may_hang_up = true;
     loop {
         let told = tokio::select! {
             _ = samples.tick() => probe.look().await,
-            _ = health.tick() => probe.feel().await,
-            () = probe.socket.hung_up() => probe.feel().await,
+            _ = health.tick() => {
+                may_hang_up = true;
+                probe.feel().await
+            }
+            () = probe.socket.hung_up(), if may_hang_up => {
+                may_hang_up = false;
+                probe.feel().await
+            }
             order = orders.recv() => match order {
                 Some(order) => probe.carry_out(order).await,
                 None => return,
@@ -63,6 +71,9 @@ impl Probe {
     async fn look(&mut self) -> Told {
         match self.socket.stats().await {
             Ok(stats) => self.sights.send(Sight::Stats(Box::new(stats))).await,
+            Err(why @ AskError::Unreadable(_)) => {
+                self.sights.send(Sight::Health(Health::Silent(why.to_string()))).await
+            }
             // Why will be told by its health.
             Err(_) => self.feel().await,
         }
