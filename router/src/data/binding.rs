@@ -124,16 +124,24 @@ impl Router {
 
     /// The link's time is up unless it consented again.
     pub(super) fn check_consent(&mut self, index: u32, now: Stamp) {
-        let Some(link) = self.links.at(index).filter(|link| link.path().is_some()) else { return };
+        let Some(link) = self.links.at_mut(index) else { return };
         let (consent_at, id) = (link.consent_at(), link.spec.id);
-        let is_home = link.home() == Some(self.worker);
-        if consent_ends(consent_at) > now {
-            return self.timers.expect_consent(index, consent_at);
+        if link.path().is_some() {
+            if consent_ends(consent_at) > now {
+                return self.timers.expect_consent(index, consent_at);
+            }
+            // Every worker sees it; the one that heard the link tells.
+            link.is_loss_untold = link.home() == Some(self.worker);
+            self.links.unbind(index);
         }
-        self.links.unbind(index);
-        // Every worker sees it; the one that heard the link tells.
-        if is_home {
-            self.tell_control(Event::ConsentLost { link: id });
+        if !self.links.at(index).is_some_and(|link| link.is_loss_untold) {
+            return;
+        }
+        // The kernel sends to the link until control knows: said again until its queue has room.
+        let is_told = self.tell_control(Event::ConsentLost { link: id });
+        match self.links.at_mut(index) {
+            Some(link) if is_told => link.is_loss_untold = false,
+            _ => self.timers.retry_consent(index, now),
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Link {
     pub(super) feedback: Bucket,
     /// Control knows the path.
     pub(super) announced: bool,
+    /// Control does not know yet that consent was lost.
+    pub(super) is_loss_untold: bool,
 }
 
 impl Link {
@@ -59,6 +61,7 @@ impl Link {
             repair: Bucket::of_repair(),
             feedback: Bucket::of_feedback(),
             announced: false,
+            is_loss_untold: false,
         }
     }
 
@@ -75,6 +78,7 @@ impl Link {
     /// It is elsewhere from now on; answers where it was.
     pub(super) fn move_to(&mut self, path: Path, at: Stamp) -> Option<Path> {
         self.announced = false;
+        self.is_loss_untold = false;
         self.moved_at = Some(at);
         self.path.replace(path)
     }

@@ -45,6 +45,11 @@ impl Timers {
         self.consent.insert(link, consent_ends(consent_at));
     }
 
+    /// A link's loss could not be told.
+    pub(super) fn retry_consent(&mut self, link: u32, now: Stamp) {
+        self.consent.insert(link, now.plus(CONSENT_TICK));
+    }
+
     /// Media came over a link: its publisher gets a report.
     pub(super) fn expect_report(&mut self, link: u32, now: Stamp) {
         self.reports.insert(link, now.plus(limits::REPORT_INTERVAL));
