@@ -327,7 +327,10 @@ fn prepare_express(config: &Config) -> Result<Result<Prepared, String>, Error> {
     let sizes = Sizes { links: limits.links, layers: limits.layers, routes: limits.routes };
     match config.workers.express {
         ExpressChoice::Off => Ok(Err("it is switched off (workers.express)".to_owned())),
-        choice => unless_asked_for(choice, Prepared::new(sizes)),
+        choice => {
+            let listen = socket_addresses(config, config.listen.media_port);
+            unless_asked_for(choice, Prepared::new(sizes, &listen))
+        }
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Meeting {
     pub daemon: Daemon,
     /// Its configuration.
     pub config: Config,
-    venue: Venue,
+    /// Where clients meet.
+    pub venue: Venue,
 }
 
 /// Who records, and how.

@@ -35,11 +35,19 @@ impl Process {
     /// # Panics
     /// When it does not come up.
     pub fn start(sections: &str) -> Self {
+        Self::start_at(&["127.0.0.1", "::1"], sections)
+    }
+
+    /// The same, on these addresses.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_at(addresses: &[&str], sections: &str) -> Self {
         let dev = Dev::temporary().unwrap();
         let notified = UnixDatagram::bind(dev.dir().join("notify.sock")).unwrap();
         let (tell, told) = channel();
         std::thread::spawn(move || listen(&notified, &tell));
-        configure(&dev, sections);
+        configure(&dev, addresses, sections);
         let child = Command::new(binary("mmr"))
             .args(["run", "--config"])
             .arg(dev.dir().join("mmr.toml"))
@@ -59,7 +67,7 @@ impl Process {
     /// # Panics
     /// When it can't be written.
     pub fn configure(&self, sections: &str) {
-        configure(&self.venue.dev, sections);
+        configure(&self.venue.dev, &["127.0.0.1", "::1"], sections);
     }
 
     /// Sends a signal.
@@ -68,6 +76,14 @@ impl Process {
     /// When the daemon is gone.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Its process id.
@@ -173,14 +189,14 @@ impl Drop for Process {
     }
 }
 
-fn configure(dev: &Dev, sections: &str) {
+fn configure(dev: &Dev, addresses: &[&str], sections: &str) {
     let socket = dev.dir().join(ADMIN_SOCKET);
     let text = format!(
         "zone = \"dev\"\n\
          [tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"\n\
          [tokens]\nkeys = \"token-keys.json\"\n\
          [admin]\nsocket = \"{}\"\n\
-         [listen]\naddresses = [\"127.0.0.1\", \"::1\"]\nmedia_port = 0\ntls_port = 0\n\
+         [listen]\naddresses = {addresses:?}\nmedia_port = 0\ntls_port = 0\n\
          [workers]\ncount = 2\n\
          {sections}",
         socket.display()

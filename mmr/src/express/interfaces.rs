@@ -21,12 +21,16 @@ pub(super) fn of(bound: &[SocketAddr]) -> Vec<String> {
     names.into_iter().take(limits::INTERFACES_MAX).cloned().collect()
 }
 
-/// This host's addresses that a socket of the router takes packets to, and which socket.
+/// This host's addresses that a socket of the router takes packets to, and which socket. Link-local ones say nothing
+/// without their interface, which a table's key has not.
 pub(super) fn local_addresses(bound: &[SocketAddr]) -> impl Iterator<Item = (SocketAddr, u8)> {
     let all: Vec<IpAddr> = getifaddrs().into_iter().flatten().filter_map(|it| ip(&it)).collect();
     let sockets = (0..=u8::MAX).zip(bound.to_vec());
     let ours = sockets.flat_map(move |(number, bound)| {
-        let all = all.clone().into_iter().filter(move |address| takes(bound.ip(), *address));
+        let all = all
+            .clone()
+            .into_iter()
+            .filter(move |address| takes(bound.ip(), *address) && !is_link_local(*address));
         all.map(move |address| (SocketAddr::new(address, bound.port()), number))
     });
     ours.take(limits::LISTENS_MAX as usize)
@@ -34,6 +38,14 @@ pub(super) fn local_addresses(bound: &[SocketAddr]) -> impl Iterator<Item = (Soc
 
 fn takes(bound: IpAddr, address: IpAddr) -> bool {
     bound == address || (bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4())
+}
+
+/// Whether an address means nothing without its interface.
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 fn is_ethernet(interface: &InterfaceAddress) -> bool {

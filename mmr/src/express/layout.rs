@@ -10,11 +10,11 @@ pub(super) type ListenKey = [u8; 20];
 /// `struct layer_key`.
 pub(super) type LayerKey = [u8; 24];
 /// `struct layer`.
-pub(super) type LayerValue = [u8; 40];
+pub(super) type LayerValue = [u8; 48];
 /// `struct chunk`.
 pub(super) type ChunkValue = [u32; CHUNK + 1];
 /// `struct destination`.
-pub(super) type DestinationValue = [u8; 64];
+pub(super) type DestinationValue = [u8; 72];
 /// `struct tally`.
 pub(super) type TallyValue = [u64; 3];
 
@@ -86,36 +86,40 @@ impl Label {
 }
 
 impl Layer {
-    pub(super) fn value(&self) -> LayerValue {
-        let mut value = [0; 40];
-        let numbers = [self.generation, self.chunk, self.count, self.index];
-        for (place, number) in value.chunks_exact_mut(4).zip(numbers) {
+    pub(super) fn value(&self, ssrc: Ssrc) -> LayerValue {
+        let mut value = [0; 48];
+        let kind = u32::try_from(self.kind.index()).unwrap_or(0);
+        let numbers = [self.generation, self.chunk, self.count, self.index, kind];
+        for (place, number) in value[4..].chunks_exact_mut(4).zip(numbers) {
             place.copy_from_slice(&number.to_ne_bytes());
         }
-        value[16..24].copy_from_slice(&self.rate.price_256.to_ne_bytes());
-        value[24..32].copy_from_slice(&self.rate.burst_ns.to_ne_bytes());
-        value[32..36].copy_from_slice(&self.size_max.to_ne_bytes());
-        let kind = u32::try_from(self.kind.index()).unwrap_or(0);
-        value[36..].copy_from_slice(&kind.to_ne_bytes());
+        value[24..32].copy_from_slice(&self.rate.price_256.to_ne_bytes());
+        value[32..40].copy_from_slice(&self.rate.burst_ns.to_ne_bytes());
+        value[40..44].copy_from_slice(&self.size_max.to_ne_bytes());
+        for end in [0, 44] {
+            value[end..end + 4].copy_from_slice(&ssrc.0.to_be_bytes());
+        }
         value
     }
 }
 
 impl Destination {
-    pub(super) fn value(&self) -> DestinationValue {
-        let mut value = [0; 64];
-        value[..4].copy_from_slice(&self.device.to_ne_bytes());
-        value[4..8].copy_from_slice(&self.index.to_ne_bytes());
-        value[8..14].copy_from_slice(&self.to_mac);
-        value[14..20].copy_from_slice(&self.from_mac);
-        value[20..22].copy_from_slice(&self.source.port().to_be_bytes());
-        value[22..24].copy_from_slice(&self.remote.port().to_be_bytes());
-        value[24..40].copy_from_slice(&sixteen(self.source.ip()));
-        value[40..56].copy_from_slice(&sixteen(self.remote.ip()));
-        let sum = sum(self.source.ip(), self.remote.ip());
-        value[56..60].copy_from_slice(&sum.to_ne_bytes());
-        value[60] = self.traffic_class;
-        value[61] = u8::from(self.remote.is_ipv6());
+    pub(super) fn value(&self, number: u32) -> DestinationValue {
+        let mut value = [0; 72];
+        value[4..8].copy_from_slice(&self.device.to_ne_bytes());
+        value[8..12].copy_from_slice(&self.index.to_ne_bytes());
+        value[12..18].copy_from_slice(&self.to_mac);
+        value[18..24].copy_from_slice(&self.from_mac);
+        value[24..26].copy_from_slice(&self.source.port().to_be_bytes());
+        value[26..28].copy_from_slice(&self.remote.port().to_be_bytes());
+        value[28..44].copy_from_slice(&sixteen(self.source.ip()));
+        value[44..60].copy_from_slice(&sixteen(self.remote.ip()));
+        value[60..64].copy_from_slice(&sum(self.source.ip(), self.remote.ip()).to_ne_bytes());
+        value[64] = self.traffic_class;
+        value[65] = u8::from(self.remote.is_ipv6());
+        for end in [0, 68] {
+            value[end..end + 4].copy_from_slice(&number.to_ne_bytes());
+        }
         value
     }
 }

@@ -105,8 +105,11 @@ impl Prepared {
     /// Loads the program and tries what sockets will need.
     ///
     /// # Errors
-    /// The kernel refuses.
-    pub(crate) fn new(sizes: Sizes) -> Result<Self, ExpressError> {
+    /// There is no interface for these addresses, or the kernel refuses.
+    pub(crate) fn new(sizes: Sizes, listen: &[SocketAddr]) -> Result<Self, ExpressError> {
+        if interfaces::of(listen).is_empty() {
+            return Err(ExpressError::NoInterface);
+        }
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).map_err(ExpressError::Marks)?;
         sockets::receive_marks(&socket).map_err(ExpressError::Marks)?;
         Ok(Self { program: Program::load(sizes)?, sizes })

@@ -3,6 +3,7 @@
 //!
 //! Neighbours are kept fresh by the sockets: every link's checks are answered there, every five seconds.
 
+use super::interfaces::is_link_local;
 use super::next_hop::{Book, Device, NextHop, Question, Route};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
@@ -318,13 +319,5 @@ fn address(address: &RouteAddress) -> Option<IpAddr> {
         RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
         RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
         _ => None,
-    }
-}
-
-/// It says nothing without its interface.
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }

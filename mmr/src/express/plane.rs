@@ -472,3 +472,6 @@ impl Served {
         self.planned_at.map(|at| at + VERSION_INTERVAL)
     }
 }
+
+#[cfg(test)]
+mod tests;

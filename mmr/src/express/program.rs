@@ -108,7 +108,7 @@ impl Program {
     /// # Errors
     /// The table is full, or the kernel has no memory.
     pub fn serve(&mut self, label: &Label, layer: &Layer) -> Result<(), ExpressError> {
-        self.layers.insert(label.key(), layer.value(), 0).map_err(ExpressError::refused)
+        self.layers.insert(label.key(), layer.value(label.ssrc), 0).map_err(ExpressError::refused)
     }
 
     /// From the next packet on, they are not.
@@ -121,7 +121,7 @@ impl Program {
     /// # Errors
     /// The table is full, or the kernel has no memory.
     pub fn place(&mut self, number: u32, destination: &Destination) -> Result<(), ExpressError> {
-        let put = self.destinations.insert(number, destination.value(), 0);
+        let put = self.destinations.insert(number, destination.value(number), 0);
         put.map_err(ExpressError::refused)
     }
 

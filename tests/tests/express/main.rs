@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod daemon;
+mod frame;
+mod hostile;
 mod object;
 mod program;
 mod rig;

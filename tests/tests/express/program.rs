@@ -61,3 +61,103 @@ fn trains_reach_every_destination_over_ipv4() {
 fn trains_reach_every_destination_over_ipv6() {
     replicates(true, true);
 }
+
+/// Versions are swapped while packets flow; each packet finds one of them, whole.
+#[test]
+fn no_packet_is_served_by_half_a_version() {
+    if !is_root() {
+        return;
+    }
+    let mut rig = Rig::new(false, 40);
+    rig.serve_all();
+    let (label, mut layer) = (rig.label(), rig.layer(20));
+    let numbers: Vec<u32> = (1_000..1_040).collect();
+    let packets = 2_000u16;
+    let sender = rig.publisher.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        for seq in 0..packets {
+            sender.send(&rtp(seq, 160)).unwrap();
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+    });
+    let mut swaps = 0;
+    while !sending.is_finished() {
+        let half = swaps % 2;
+        // Runs of a moment ago are left alone.
+        layer.chunk = 100 + 2 * (swaps % 400);
+        let run = &numbers[usize::from(half == 1) * 20..][..20];
+        rig.program.write_run(&[layer.chunk, layer.chunk + 1], run).unwrap();
+        rig.program.serve(&label, &layer).unwrap();
+        swaps += 1;
+    }
+    assert!(swaps > 100, "{swaps}");
+    let heard: Vec<Vec<u16>> = rig
+        .subscribers
+        .iter()
+        .map(|it| {
+            let seq = |bytes: Vec<u8>| u16::from_be_bytes([bytes[2], bytes[3]]);
+            heard(it, 0).into_iter().map(|(_, bytes)| seq(bytes)).collect()
+        })
+        .collect();
+    for half in heard.chunks(20) {
+        assert!(half.iter().all(|it| *it == half[0]), "not all of a version heard the same");
+    }
+    let mut all = [heard[0].clone(), heard[20].clone()].concat();
+    all.sort_unstable();
+    assert!(all.iter().copied().eq(0..packets), "{} of {packets}", all.len());
+}
+
+#[test]
+fn a_thousand_routes_are_changed_within_ten_milliseconds() {
+    if !is_root() {
+        return;
+    }
+    let mut rig = Rig::new(false, 1);
+    let destination = rig.destination(0);
+    let began = std::time::Instant::now();
+    let numbers: Vec<u32> = (1..=1_000).collect();
+    for number in &numbers {
+        rig.program.place(*number, &destination).unwrap();
+    }
+    let placed = began.elapsed();
+    let chunks: Vec<u32> = (1..=67).collect();
+    rig.program.write_run(&chunks, &numbers).unwrap();
+    let (label, layer) = (rig.label(), rig.layer(1_000));
+    rig.program.serve(&label, &layer).unwrap();
+    let all = began.elapsed();
+    eprintln!("1,000 destinations placed in {placed:?}, with their run in {all:?}");
+    assert!(all.as_millis() < 10, "{all:?}");
+}
+
+#[test]
+fn a_vlan_of_its_own_is_served_with_its_tag() {
+    if !is_root() {
+        return;
+    }
+    let wire = tests::Wire::new();
+    let vlan = ["link", "add", "link", "wire0", "name", "vlan0", "type", "vlan", "id", "5"];
+    let made = wire.left.run(|| std::process::Command::new("ip").args(vlan).output().unwrap());
+    if !made.status.success() {
+        eprintln!("left out: this kernel has no VLANs");
+        return;
+    }
+    wire.left.command("ip link del vlan0");
+    for (host, addresses) in [(&wire.left, tests::Wire::LEFT), (&wire.right, tests::Wire::RIGHT)] {
+        // The addresses move from the wire to VLAN 5 on it; the wire takes another name, and the VLAN the wire's.
+        host.command("ip link set wire0 down");
+        host.command("ip addr flush dev wire0");
+        host.command("ip link set wire0 name trunk0");
+        host.command("ip link add link trunk0 name wire0 type vlan id 5");
+        host.command("ip link set trunk0 up");
+        host.command("ip link set wire0 up");
+        host.command(&format!("ip addr add {}/24 dev wire0", addresses[0]));
+    }
+    let mut rig = Rig::on(wire, false, 3);
+    rig.serve_all();
+    let packets: Vec<Vec<u8>> = (0..4).map(|seq| rtp(seq, 500)).collect();
+    rig.send_train(&packets);
+    for subscriber in &rig.subscribers {
+        let heard: Vec<Vec<u8>> = heard(subscriber, 4).into_iter().map(|(_, it)| it).collect();
+        assert_eq!(heard, packets);
+    }
+}

@@ -54,6 +54,7 @@ impl Rig {
         for socket in [&router, &publisher].into_iter().chain(&subscribers) {
             let socket: &UdpSocket = socket;
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            setsockopt(socket, sockopt::RcvBufForce, &(8 << 20)).unwrap();
         }
         publisher.connect(router.local_addr().unwrap()).unwrap();
         // Neighbours know each other before anything is counted.
