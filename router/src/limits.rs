@@ -19,7 +19,7 @@ pub const ROUTES_PER_SWITCH: u32 = 8;
 /// Destinations of one layer.
 pub const DESTINATIONS_MAX: u32 = 4_096;
 /// Participants of one meeting.
-pub const PARTICIPANTS_PER_MEETING_MAX: u32 = 2_048;
+pub const PARTICIPANTS_PER_MEETING_MAX: u32 = 4_095;
 /// Participants of all meetings, those without a channel included.
 pub const PARTICIPANTS_MAX: u32 = 65_536;
 /// Names `joined` carries; the others follow as `participant_joined`, so that no message grows past its limit.

@@ -8,10 +8,12 @@
 //!
 //! The core never sleeps meanwhile: waking up is not in anybody's figures.
 
+use crate::error::BenchError;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -46,6 +48,21 @@ pub(crate) fn threads(pid: u32, name: &str) -> io::Result<Vec<u32>> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Lets the kernel count the time of its BPF programs as long as the descriptor is kept.
+///
+/// # Errors
+/// The kernel does not.
+pub(crate) fn count_program_time() -> Result<OwnedFd, BenchError> {
+    let stats = aya::sys::enable_stats(aya::sys::Stats::RunTime);
+    stats.map_err(|cause| BenchError::Host(format!("programs' time is not counted: {cause}")))
+}
+
+/// The time all programs of this name had since counting was allowed.
+pub(crate) fn program_time(name: &str) -> Duration {
+    let programs = aya::programs::loaded_programs().flatten();
+    programs.filter(|it| it.name_as_str() == Some(name)).map(|it| it.run_time()).sum()
 }
 
 /// Measures a whole core; stops when dropped.

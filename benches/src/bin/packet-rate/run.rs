@@ -8,7 +8,7 @@ use crate::interrupt;
 use crate::measure::Meters;
 use crate::meter::CoreMeter;
 use crate::results::{Refusal, Results};
-use crate::rig::{LOAD_CPU, ROUTER_CPU, Rig};
+use crate::rig::{Device, LOAD_CPU, ROUTER_CPU, Rig};
 use crate::scene::Contender;
 use crate::shape::Shape;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -45,8 +45,12 @@ impl Plan {
     /// Who has a turn at a shape, in this order.
     pub(crate) fn contenders(&self, shape: &Shape) -> impl Iterator<Item = Contender> {
         let has_floors = shape.has_floors;
+        // Loopback has no next hop.
+        let has_express = shape.device != Device::Loopback;
         let contenders = self.contenders.iter().copied();
-        contenders.filter(move |contender| has_floors || contender.is_router())
+        contenders
+            .filter(move |contender| has_floors || contender.is_router())
+            .filter(move |contender| has_express || *contender != Contender::Express)
     }
 
     fn rounds(&self, shape: &Shape) -> usize {

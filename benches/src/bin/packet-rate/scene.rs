@@ -22,7 +22,9 @@ use wire::control::Addresses;
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Contender {
-    /// The router on io_uring.
+    /// The router on io_uring, with the express plane: what the kernel can, it replicates.
+    Express,
+    /// The router on io_uring, everything on the sockets.
     Uring,
     /// The router on epoll, recvmmsg and sendmmsg.
     Poll,
@@ -42,11 +44,13 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// Who has a turn when nobody was chosen, in this order.
-    pub(crate) const USUAL: [Self; 4] = [Self::Floor, Self::Uring, Self::FloorGso, Self::Poll];
+    pub(crate) const USUAL: [Self; 5] =
+        [Self::Floor, Self::Express, Self::Uring, Self::FloorGso, Self::Poll];
 
     /// In tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Express => "express",
             Self::Uring => "uring",
             Self::Poll => "poll",
             Self::Floor => "floor",
@@ -61,13 +65,22 @@ impl Contender {
     /// Which floor it is.
     const fn floor(self) -> Option<Floor> {
         match self {
-            Self::Uring | Self::Poll => None,
+            Self::Express | Self::Uring | Self::Poll => None,
             Self::Floor => Some(Floor::Plain),
             Self::FloorGso => Some(Floor::Gso),
             Self::FloorOne => Some(Floor::One),
             Self::FloorMarked => Some(Floor::Marked),
             Self::FloorWhole => Some(Floor::Whole),
             Self::FloorConnected => Some(Floor::Connected),
+        }
+    }
+
+    /// The workers' backend, as mmr.toml names it, and whether the express plane is on.
+    const fn router(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Express => ("uring", "on"),
+            Self::Poll => ("poll", "off"),
+            _ => ("uring", "off"),
         }
     }
 
@@ -234,21 +247,23 @@ fn configuration(rig: &Rig, contender: Contender, shape: &Shape) -> String {
     let people = (shape.participants() + shape.idle_links.div_ceil(3)).max(64);
     let links = 2 * people + shape.idle_links;
     let routes = (shape.participants() * shape.publishers() * 2).max(1 << 14);
+    let (backend, express) = contender.router();
+    let per_meeting = (shape.publishers() + shape.subscribers + 64).max(1_024);
     let mut text = String::new();
     let _ = write!(
         text,
         "zone = \"{zone}\"\n\
          [listen]\naddresses = [\"{ip}\"]\nmedia_port = 0\ntls_port = 0\n\
-         [workers]\ncount = {workers}\ncores = {cores}\nbackend = \"{backend}\"\n\
+         [workers]\ncount = {workers}\ncores = {cores}\nbackend = \"{backend}\"\nexpress = \"{express}\"\n\
          [tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"\n\
          [tokens]\nkeys = \"token-keys.json\"\n\
          [limits]\nlinks = {links}\nlayers = {layers}\nroutes = {routes}\n\
          channels = {channels}\nchannels_per_address = {channels}\n\
+         participants_per_meeting = {per_meeting}\n\
          [admin]\nsocket = \"\"\n[log]\nfilter = \"error\"\n",
         zone = mmr::dev::ZONE,
         ip = rig.router_ip(),
         workers = shape.workers,
-        backend = contender.name(),
         layers = links.max(64),
         channels = people + 64,
     );

@@ -132,6 +132,11 @@ pub(crate) fn all() -> Vec<Shape> {
     vec![
         base.clone(),
         Shape {
+            media: vec![Media { publishers: 5, ..AUDIO }],
+            subscribers: 200,
+            ..audio("audio-200", "audio: the same × 5 publishers, 1→200")
+        },
+        Shape {
             looks: &[Look::Cost, Look::Limits],
             ..video("video-50", "video: 1200 B, frames of 8 at 30 fps × 8 publishers, 1→50", 8, 50)
         },
@@ -152,11 +157,28 @@ pub(crate) fn all() -> Vec<Shape> {
             idle_links: 9_930,
             ..router_alone("links", "links-10000", "audio 1→50 among 10,000 bound links")
         },
+        viewers(&base),
         router_alone("workers", "worker-1", "audio 1→50, one worker"),
         Shape { workers: 2, ..router_alone("workers", "worker-2", "audio 1→50, two workers") },
         mixed,
         meetings(&base),
     ]
+}
+
+/// 2.3 Mbit/s to each.
+fn viewers(base: &Shape) -> Shape {
+    Shape {
+        name: "viewers-4000",
+        group: "viewers-4000",
+        about: "video: 1200 B, frames of 8 at 30 fps, 1 publisher → 4,000 viewers, trains whole to the device",
+        has_floors: false,
+        rounds_max: MEETINGS_ROUNDS,
+        device: Device::Whole,
+        media: vec![Media { publishers: 1, ..VIDEO }],
+        subscribers: 4_000,
+        looks: &[Look::Cost],
+        ..base.clone()
+    }
 }
 
 /// At a real meeting's rate ten thousand would send 1.2 million packets a second and get 11 million: no core can.

@@ -49,7 +49,7 @@ const fn ratio(
 
 /// In the order of their numbers. Costs are of the forwarding threads, which is what a contender decides; the core's
 /// are in the tables.
-static TARGETS: [Target; 18] = [
+static TARGETS: [Target; 25] = [
     ratio(
         "1",
         "audio 1→50: uring to floor, CPU per datagram",
@@ -145,6 +145,62 @@ static TARGETS: [Target; 18] = [
         ("video-50", "floor"),
         "latency_half_of_floor_p99_us",
         1.2,
+    ),
+    ratio(
+        "k1",
+        "audio 1→50: express to floor, the whole core",
+        ("audio-50", "express"),
+        ("audio-50", "floor"),
+        "core_ns",
+        0.45,
+    ),
+    ratio(
+        "k1",
+        "audio 1→200: express to floor, the whole core",
+        ("audio-200", "express"),
+        ("audio-200", "floor"),
+        "core_ns",
+        0.45,
+    ),
+    ratio(
+        "k2",
+        "video 1→50, split: express to floor, the whole core",
+        ("video-50", "express"),
+        ("video-50", "floor"),
+        "core_ns",
+        0.3,
+    ),
+    ratio(
+        "k2",
+        "video 1→200, split: express to floor, the whole core",
+        ("video-200", "express"),
+        ("video-200", "floor"),
+        "core_ns",
+        0.3,
+    ),
+    ratio(
+        "k3",
+        "video 1→50, whole: express to floor, the whole core",
+        ("video-50-whole", "express"),
+        ("video-50-whole", "floor"),
+        "core_ns",
+        0.1,
+    ),
+    ratio(
+        "k3",
+        "video 1→200, whole: express to floor, the whole core",
+        ("video-200-whole", "express"),
+        ("video-200-whole", "floor"),
+        "core_ns",
+        0.1,
+    ),
+    ratio(
+        "k4",
+        "video at half the floor's rate: express's p99 to the floor's",
+        ("video-50", "express"),
+        ("video-50", "floor"),
+        "latency_half_of_floor_p99_us",
+        0.7,
     ),
     Target {
         number: "6",

@@ -5,6 +5,7 @@ use super::notes::Notes;
 use crate::error::BenchError;
 use crate::interrupt;
 use crate::measure::{Meters, Stretch, lost, measure};
+use crate::meter;
 use crate::rig::Rig;
 use crate::scene::{Answer, Contender, Scene, kind_name};
 use crate::shape::{Look, Shape};
@@ -24,6 +25,8 @@ const ATTEMPTS: usize = 5;
 const SEARCH_ATTEMPTS: usize = 2;
 /// Half of all packets waiting longer than this is a queue that grows: its loss is only yet to come.
 const WAIT_MAX: Duration = Duration::from_millis(5);
+/// The program of mmr/bpf/express.c, as the kernel knows it.
+const EXPRESS: &str = "express";
 /// Workers tell their counts once a second.
 const STATS_AGE_MAX: Duration = Duration::from_millis(1_100);
 
@@ -106,6 +109,9 @@ impl Turn<'_> {
                 .note("allocations", (after.worker_allocations - before.worker_allocations) as f64);
             notes.note_router(after);
         }
+        if notes.contender == Contender::Express {
+            self.program(scene, notes)?;
+        }
         let participants = f64::from(self.shape.participants());
         if self.shape.meetings > 1 {
             let core = stretch.core.as_secs_f64() / self.effort.cost.as_secs_f64();
@@ -114,6 +120,17 @@ impl Turn<'_> {
             notes
                 .note("memory_per_participant_kib", scene.memory() as f64 / 1_024.0 / participants);
         }
+        Ok(())
+    }
+
+    /// What of the core's time is the express program's own, in a stretch of its own: counting it costs two looks at
+    /// the clock a train.
+    fn program(&self, scene: &mut Scene, notes: &mut Notes<'_>) -> Result<(), BenchError> {
+        let _counting = meter::count_program_time()?;
+        let before = meter::program_time(EXPRESS);
+        let stretch = self.fair_stretch(scene, 1.0, self.effort.cost)?;
+        let took = meter::program_time(EXPRESS).saturating_sub(before);
+        notes.note("program_ns", stretch.per_datagram_ns(took));
         Ok(())
     }
 
