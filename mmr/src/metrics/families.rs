@@ -3,6 +3,7 @@
 use super::{Family, Sample, Scrape, Value, buckets};
 use crate::about::VERSION;
 use crate::control::WorkerCounts;
+use crate::express::{Outcome, Tally};
 use hdrhistogram::Histogram;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 use router::{DropCounters, DropReason, Traffic};
@@ -12,6 +13,9 @@ use wire::{Kind, Transport};
 /// Upper bounds of forward latency, in microseconds.
 const LATENCY_US: [u64; 14] =
     [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000];
+/// Upper bounds of how long the kernel takes for all copies, in nanoseconds.
+const WAIT_NS: [u64; 10] =
+    [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 2_000_000];
 /// Upper bounds of packets per train.
 const TRAIN: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// Upper bounds of packets per turn.
@@ -116,6 +120,35 @@ pub(super) const FAMILIES: &[Family] = &[
     histogram("forward_latency_seconds", "From heard to handed to the kernel", |s| {
         one(buckets(&merged(s, |worker| &worker.report.latency_us), &LATENCY_US, 1e-6))
     }),
+    // The express plane.
+    gauge("express", "1 when the kernel replicates what needs no worker", |s| {
+        integer(u64::from(s.snapshot.express.is_some()))
+    }),
+    gauge("express_entries", "What it serves now: layers, routes and links it can reach", |s| {
+        let extent = s.snapshot.express.as_ref().map(|it| it.extent).unwrap_or_default();
+        let entries =
+            [("layers", extent.layers), ("routes", extent.routes), ("links", extent.links)];
+        labelled("of", entries.into_iter())
+    }),
+    counter("express_entries_refused", "Entries the kernel had no room or memory for", |s| {
+        integer(s.snapshot.express.as_ref().map_or(0, |it| it.extent.refused))
+    }),
+    counter("express_packets_sent", "Copies that devices took; not among packets_sent", |s| {
+        express_sent(s, |sent| sent.packets)
+    }),
+    counter("express_bytes_sent", "Their bytes, without headers below RTP", |s| {
+        express_sent(s, |sent| sent.bytes)
+    }),
+    counter("express_packets", "What became of packets of served layers, and of copies", |s| {
+        let counts = s.snapshot.express.as_ref().map(|it| it.outcomes).unwrap_or_default();
+        let names = Outcome::ALL.iter().map(|outcome| outcome.name());
+        labelled("outcome", names.zip(counts))
+    }),
+    histogram("express_wait_seconds", "How long a packet's last copy waited for the others", |s| {
+        let none = || Histogram::new(2).expect("2 digits are within 0 to 5");
+        let waits = s.snapshot.express.as_ref().map_or_else(none, |it| it.waits_ns.clone());
+        one(buckets(&waits, &WAIT_NS, 1e-9))
+    }),
     // The workers themselves.
     counter("worker_turns", "Turns taken", |s| per_worker(s, |worker| worker.report.turns)),
     counter("worker_busy_seconds", "Time not spent waiting", |s| {
@@ -180,6 +213,11 @@ fn labelled<'a>(label: &'static str, values: impl Iterator<Item = (&'a str, u64)
         value: Value::Integer(count),
     };
     values.map(sample).collect()
+}
+
+fn express_sent(scrape: &Scrape, count: fn(&Tally) -> u64) -> Vec<Sample> {
+    let sent = scrape.snapshot.express.as_ref().map(|it| it.sent).unwrap_or_default();
+    labelled("kind", Kind::ALL.iter().map(|kind| (kind.name(), count(&sent[kind.index()]))))
 }
 
 fn names(counts: &BTreeMap<&'static str, u64>) -> impl Iterator<Item = (&'static str, u64)> {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Kind;
-use wire::stats::{Distribution, Stats, TrafficStats, WorkerStats};
+use wire::stats::{Distribution, ExpressStats, Stats, TrafficStats, WorkerStats};
 
 /// What happened between two looks.
 pub(super) struct Rates {
     /// The later look.
     pub(super) now: Stats,
     pub(super) workers: Vec<WorkerRates>,
-    /// All workers together, by `Kind::index`.
+    /// All workers and the express plane together, by `Kind::index`.
     pub(super) kinds: [Flow; 3],
     /// Every reason that occurred, with how many a second and how many since start; most frequent
     /// first.
@@ -41,7 +41,8 @@ impl Rates {
         let seconds = interval.as_secs_f64().max(0.001);
         // A daemon that was started anew counts from zero.
         let restarted = now.uptime_s < before.uptime_s;
-        let nothing = Stats { workers: Vec::new(), ..before.clone() };
+        let nothing =
+            Stats { workers: Vec::new(), express: ExpressStats::default(), ..before.clone() };
         let before = if restarted { &nothing } else { before };
         let idle = WorkerStats::default();
         let pairs = now.workers.iter().enumerate();
@@ -49,7 +50,8 @@ impl Rates {
             pairs.map(|(at, now)| (before.workers.get(at).unwrap_or(&idle), now)).collect();
         let kinds = Kind::ALL.map(|kind| {
             let flows = pairs.iter().map(|(before, now)| Flow::of(kind, before, now, seconds));
-            flows.fold(Flow::default(), Flow::plus)
+            let express = Flow::of_express(kind, before, now, seconds);
+            flows.fold(express, Flow::plus)
         });
         Self {
             workers: pairs.iter().map(|(before, now)| worker(before, now, seconds)).collect(),
@@ -73,6 +75,18 @@ impl Flow {
             bits_in: rate(heard_before.bytes, heard.bytes) * 8.0,
             packets_out: rate(sent_before.packets, sent.packets),
             bits_out: rate(sent_before.bytes, sent.bytes) * 8.0,
+        }
+    }
+
+    /// What the kernel sent by itself; what it heard, workers heard as well.
+    fn of_express(kind: Kind, before: &Stats, now: &Stats, seconds: f64) -> Self {
+        let sent = |stats: &Stats| stats.express.sent.get(kind.name()).copied().unwrap_or_default();
+        let (before, now) = (sent(before), sent(now));
+        let rate = |before: u64, now: u64| as_f64(now.saturating_sub(before)) / seconds;
+        Self {
+            packets_out: rate(before.packets, now.packets),
+            bits_out: rate(before.bytes, now.bytes) * 8.0,
+            ..Self::default()
         }
     }
 
@@ -109,6 +123,9 @@ fn drops(before: &Stats, now: &Stats, seconds: f64) -> Vec<(String, f64, u64)> {
     drops
 }
 
+/// What the express plane loses; everything else it does not serve is the workers'.
+const EXPRESS_LOSSES: [&str; 3] = ["gone", "device_refused", "no_memory"];
+
 /// Of all workers, the kernel and the doors.
 fn drops_in_all(stats: &Stats) -> BTreeMap<String, u64> {
     let mut all: BTreeMap<String, u64> = BTreeMap::new();
@@ -119,6 +136,10 @@ fn drops_in_all(stats: &Stats) -> BTreeMap<String, u64> {
     let kernel: u64 = stats.workers.iter().map(|worker| worker.kernel_drops).sum();
     if kernel > 0 {
         all.insert("kernel".to_owned(), kernel);
+    }
+    let express = stats.express.outcomes.iter();
+    for (reason, count) in express.filter(|(reason, _)| EXPRESS_LOSSES.contains(&reason.as_str())) {
+        all.insert(format!("express_{reason}"), *count);
     }
     all
 }

@@ -57,8 +57,14 @@ fn headlines(rates: &Rates) -> Paragraph<'_> {
             links.join(", ")
         )),
         Line::from(format!(
-            "{} control channels  {} orders waiting  door on {}",
-            now.control.channels, now.control.orders_waiting, now.door_backend
+            "{} control channels  {} orders waiting  door on {}  {}",
+            now.control.channels,
+            now.control.orders_waiting,
+            now.door_backend,
+            match now.express.on {
+                true => format!("express: {} routes", now.express.routes),
+                false => "express off".to_owned(),
+            }
         )),
     ]))
 }
