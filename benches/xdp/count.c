@@ -5,8 +5,9 @@
 //   count_trains   tc ingress: sees trains whole, as a card that segments UDP takes them.
 //
 // RTP (RFC 7983: first byte 128 to 191, but not RTCP, RFC 5761 §4) to any UDP port is counted by port and by DSCP and
-// dropped, but for one packet (or train) in `sample_every`, which goes on to its socket to be timed. Everything else
-// passes untouched. IPv4 without options and IPv6 without extension headers; the bench sends nothing else.
+// dropped, but for one packet (or train) in `sample_every`, which goes on to its socket to be timed. So are answers to
+// STUN checks (RFC 8489 §5: type 0x0101) while `drop_answers` says so: read by sockets of this host, they would be freed on
+// the router's core, at its cost, which no client far away can do. Everything else passes untouched. IPv4 without options and IPv6 without extension headers; the bench sends nothing else.
 //
 // Built by benches/xdp/build; the object beside it is committed, so that the bench needs no compiler.
 
@@ -63,6 +64,14 @@ struct {
     TYPE(value, __u64);
 } sample_every SEC(".maps");
 
+// Not 0: nobody waits for an answer to a check.
+struct {
+    UINT(type, BPF_MAP_TYPE_ARRAY);
+    UINT(max_entries, 1);
+    TYPE(key, __u32);
+    TYPE(value, __u64);
+} drop_answers SEC(".maps");
+
 // Arrivals so far, to count off the samples.
 struct {
     UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -111,6 +120,13 @@ INLINE int is_rtp(const __u8 *payload)
     return payload[0] >= 128 && payload[0] <= 191 && !(payload[1] >= 192 && payload[1] <= 223);
 }
 
+INLINE int is_unwanted_answer(const __u8 *payload)
+{
+    __u32 zero = 0;
+    __u64 *drop = map_lookup(&drop_answers, &zero);
+    return payload[0] == 1 && payload[1] == 1 && drop && *drop;
+}
+
 INLINE void add(void *map, __u32 key, __u64 packets, __u64 bytes)
 {
     struct tally *tally = map_lookup(map, &key);
@@ -139,8 +155,10 @@ SEC("xdp") int count_packets(struct xdp_md *context)
     void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
     struct datagram found = {};
     __u8 *payload = parse(data, end, &found);
-    if (!payload || (void *)(payload + 2) > end || !is_rtp(payload))
+    if (!payload || (void *)(payload + 2) > end)
         return XDP_PASS;
+    if (!is_rtp(payload))
+        return is_unwanted_answer(payload) ? XDP_DROP : XDP_PASS;
     return count(&found, 1, found.bytes) ? XDP_PASS : XDP_DROP;
 }
 
@@ -154,7 +172,7 @@ SEC("classifier") int count_trains(struct __sk_buff *skb)
     if (!start || load_bytes(skb, (void *)start - data, payload, sizeof(payload)) < 0)
         return TC_ACT_OK;
     if (!is_rtp(payload))
-        return TC_ACT_OK;
+        return is_unwanted_answer(payload) ? TC_ACT_SHOT : TC_ACT_OK;
     __u32 packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
     return count(&found, packets, found.bytes) ? TC_ACT_OK : TC_ACT_SHOT;
 }

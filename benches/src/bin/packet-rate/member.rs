@@ -1,10 +1,8 @@
 //! A participant as the router sees one: a control channel, links bound by STUN, streams and subscriptions.
 
 use crate::error::BenchError;
-use nix::sys::socket::{MsgFlags, recv};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::raw::RawChannel;
@@ -153,12 +151,6 @@ impl Link {
         let mut request = Vec::new();
         stun::write_request(transaction, &self.ufrag, UFRAG, &self.password, &mut request);
         self.socket.send(&request).map(drop)
-    }
-
-    /// Reads what has come, and forgets it.
-    pub(crate) fn take_answers(&self) {
-        let mut buffer = [0; 2_048];
-        while recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).is_ok() {}
     }
 
     fn bind(&mut self) -> Result<(), BenchError> {

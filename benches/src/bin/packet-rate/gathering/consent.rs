@@ -18,15 +18,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Keeps consent up until dropped. Its thread has the table of descriptors of whoever started it.
 pub(super) struct Keeper {
     /// There until dropped.
-    links: Option<Sender<Kept>>,
+    links: Option<Sender<Link>>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Kept {
-    link: Link,
-    /// Nobody else reads what comes. Left unread, each answer would take fresh memory of the kernel's, which no real
-    /// client asks for.
-    is_idle: bool,
 }
 
 impl Keeper {
@@ -36,9 +29,9 @@ impl Keeper {
         Self { links: Some(links), thread: Some(thread) }
     }
 
-    pub(super) fn keep(&self, link: Link, is_idle: bool) {
+    pub(super) fn keep(&self, link: Link) {
         let links = self.links.as_ref().expect("there until dropped");
-        links.send(Kept { link, is_idle }).expect("the thread ends after the sender");
+        links.send(link).expect("the thread ends after the sender");
     }
 }
 
@@ -51,11 +44,11 @@ impl Drop for Keeper {
     }
 }
 
-fn keep(links: &Receiver<Kept>) {
+fn keep(links: &Receiver<Link>) {
     let _ = prctl::set_timerslack(1);
     // One seed: every contender's people keep the same times.
     let mut random = StdRng::seed_from_u64(7675);
-    let mut kept = Vec::new();
+    let mut kept = Vec::<Link>::new();
     let mut due = BinaryHeap::<Reverse<(Instant, usize)>>::new();
     loop {
         let next = due
@@ -68,19 +61,10 @@ fn keep(links: &Receiver<Kept>) {
             }
             Err(RecvTimeoutError::Timeout) => {
                 let Some(Reverse((at, index))) = due.pop() else { continue };
-                kept[index].check();
+                let _ = kept[index].check();
                 due.push(Reverse((at + INTERVAL.mul_f64(random.random_range(0.8..1.2)), index)));
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
-    }
-}
-
-impl Kept {
-    fn check(&mut self) {
-        if self.is_idle {
-            self.link.take_answers();
-        }
-        let _ = self.link.check();
     }
 }

@@ -59,6 +59,7 @@ impl Gathering {
         router: SocketAddr,
         shape: &Shape,
     ) -> Result<(Self, Sockets), BenchError> {
+        rig.drop_answers(false)?;
         let desk = Arc::new(Desk {
             router,
             ca_pem: dev.ca_pem().to_owned(),
@@ -89,6 +90,8 @@ impl Gathering {
             drop(theirs);
             roll.call(&ours, wants_receivers, &mut sockets).map_err(failed)?;
         }
+        // Everybody is bound; what keeps consent up is the question.
+        rig.drop_answers(true)?;
         Ok((gathering, sockets))
     }
 }

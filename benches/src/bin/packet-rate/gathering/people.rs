@@ -140,10 +140,7 @@ async fn subscribe(desk: &Desk, keeper: &Keeper, entered: Entered) -> Result<Joi
     }
     let socket = |kind| member.links.get(&kind).map(|link: &Link| link.socket.clone());
     let sockets = desk.shape.media.iter().map(|media| socket(media.kind)).collect();
-    let is_idle = labels.is_empty();
-    for link in member.links.into_values() {
-        keeper.keep(link, is_idle);
-    }
+    member.links.into_values().for_each(|link| keeper.keep(link));
     tokio::spawn(member.channel.drain());
     Ok(Joined { sockets, labels, receives })
 }

@@ -6,6 +6,7 @@ use aya::maps::{Array, MapData, PerCpuArray};
 use aya::programs::{SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
 
 /// Built by benches/xdp/build.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../xdp/count.o");
@@ -42,6 +43,7 @@ impl Counts {
 pub(super) struct Counter {
     by_port: PerCpuArray<MapData, [u64; 2]>,
     by_mark: PerCpuArray<MapData, [u64; 2]>,
+    drop_answers: Mutex<Array<MapData, u64>>,
     /// Holds the program and its link.
     _program: Ebpf,
 }
@@ -61,11 +63,20 @@ impl Counter {
             Device::Whole => attach_train_counter(&mut program, interface)?,
             Device::Split | Device::Loopback => attach_packet_counter(&mut program, interface)?,
         }
-        let mut table = |name: &str| {
-            let map = program.take_map(name).ok_or_else(|| refused("a table is missing"))?;
-            PerCpuArray::try_from(map).map_err(refused)
-        };
-        Ok(Self { by_port: table("by_port")?, by_mark: table("by_mark")?, _program: program })
+        let mut table =
+            |name: &str| program.take_map(name).ok_or_else(|| refused("a table is missing"));
+        Ok(Self {
+            by_port: PerCpuArray::try_from(table("by_port")?).map_err(refused)?,
+            by_mark: PerCpuArray::try_from(table("by_mark")?).map_err(refused)?,
+            drop_answers: Mutex::new(Array::try_from(table("drop_answers")?).map_err(refused)?),
+            _program: program,
+        })
+    }
+
+    /// Whether answers to STUN checks go no further.
+    pub(super) fn drop_answers(&self, drop: bool) -> Result<(), BenchError> {
+        let mut flag = self.drop_answers.lock().unwrap_or_else(PoisonError::into_inner);
+        flag.set(0, u64::from(drop), 0).map_err(refused)
     }
 
     pub(super) fn counts(&self) -> Result<Counts, BenchError> {

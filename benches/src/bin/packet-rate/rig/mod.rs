@@ -156,6 +156,14 @@ impl Rig {
         }
     }
 
+    /// Whether answers to STUN checks end at the far end of the wire, unread.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn drop_answers(&self, drop: bool) -> Result<(), BenchError> {
+        self.wire.as_ref().map_or(Ok(()), |wired| wired.counter.drop_answers(drop))
+    }
+
     /// What came through since the rig was made; `None` on loopback, where only sockets count.
     ///
     /// # Errors
