@@ -30,7 +30,7 @@ impl Notes<'_> {
 
     /// Where the core's time went: with the forwarding thread, a router's own stages told apart, and outside it, with
     /// interrupts, softirqs and others. A router's clock reads span both moments, and so do the packets they are divided
-    /// by.
+    /// by; they mean something on a core of its own, not on the load's.
     #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds below 2^52")]
     pub(super) fn note_stages(&mut self, stretch: &Stretch, moments: Option<(&Answer, &Answer)>) {
         let rest = stretch.core.saturating_sub(stretch.thread);

@@ -102,7 +102,9 @@ impl Turn<'_> {
         notes.note_drops(&stretch);
         let after = self.ask_settled(scene)?;
         let moments = before.as_ref().zip(after.as_ref());
-        notes.note_stages(&stretch, moments);
+        if self.shape.workers == 1 {
+            notes.note_stages(&stretch, moments);
+        }
         if let Some((before, after)) = moments {
             #[allow(clippy::cast_precision_loss, reason = "a count near zero")]
             notes
