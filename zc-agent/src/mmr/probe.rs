@@ -86,12 +86,15 @@ impl Probe {
             Err(AskError::HungUp(_)) => health(self.ask_health().await),
             answer => health(answer),
         };
-        let well = health == Health::Well;
+        let was_well = std::mem::replace(&mut self.well, health == Health::Well);
         self.sights.send(Sight::Health(health)).await?;
-        let is_back = well && !std::mem::replace(&mut self.well, well);
-        match self.socket_stats_if(is_back).await {
-            Some(stats) => self.sights.send(Sight::Stats(stats)).await,
-            None => Ok(()),
+        if was_well || !self.well {
+            return Ok(());
+        }
+        match self.socket.stats().await {
+            Ok(stats) => self.sights.send(Sight::Stats(Box::new(stats))).await,
+            // The next question tells why.
+            Err(_) => Ok(()),
         }
     }
 
@@ -105,10 +108,6 @@ impl Probe {
     async fn ask_health(&mut self) -> Result<(), AskError> {
         let path = format!("/health?stalled={}ms", WORKER_STALLED_AFTER.as_millis());
         self.socket.ask(Method::GET, &path).await.map(|_| ())
-    }
-
-    async fn socket_stats_if(&mut self, wanted: bool) -> Option<Box<Stats>> {
-        if wanted { self.socket.stats().await.ok().map(Box::new) } else { None }
     }
 }
 
