@@ -1,5 +1,6 @@
 //! How much of everything a controller holds and reads, and how the limits relate.
 
+use crate::placement::Pace;
 use std::time::Duration;
 
 /// Most MMRs of a zone.
@@ -26,6 +27,12 @@ pub const RECORD_LEN_MAX: usize = 256 * 1024;
 pub const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often an assignment is tried when another controller is faster.
 pub const COMMIT_TRIES: usize = 4;
+
+/// How often one participant may ask with its ticket. Each time counts as one more participant for a
+/// moment: who asks all the time must not make an MMR look full.
+pub const TICKET_PACE: Pace = Pace { per_s: 1, burst: 8 };
+/// Participants whose tickets are paced at once.
+pub const TICKETS_PACED_MAX: usize = 65_536;
 
 /// How long the token lives that an assignment gives.
 pub const TOKEN_LIFETIME_S: u64 = 60;

@@ -159,7 +159,7 @@ async fn an_mmr_that_only_one_controller_hears_keeps_its_meetings() {
             Ok(place) => assert_eq!((place.mmr.as_str(), place.epoch), ("mmr-0", 1)),
             Err(refusal) => assert_eq!(refusal.code, RefusalCode::Unavailable, "{refusal:?}"),
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
     assert_eq!(deaf.assign(&again).await.unwrap().epoch, 1, "it is known by now that it is well");
     // And when nobody hears it any more, it is lost.
@@ -169,7 +169,7 @@ async fn an_mmr_that_only_one_controller_hears_keeps_its_meetings() {
         deaf.report("mmr-1", 0.1).await;
         match deaf.assign(&again).await {
             Ok(place) if place.epoch == 2 => break assert_eq!(place.mmr.as_str(), "mmr-1"),
-            _ => tokio::time::sleep(Duration::from_millis(250)).await,
+            _ => tokio::time::sleep(Duration::from_millis(1_100)).await,
         }
         assert!(since.elapsed() < Duration::from_secs(15), "its meeting stays for ever");
     }

@@ -92,6 +92,30 @@ async fn one_token_asked_with_by_many_at_once_is_taken_once() {
 }
 
 #[tokio::test]
+async fn who_asks_all_the_time_with_one_ticket_is_slowed_down_and_fills_no_mmr() {
+    let bed = Bed::new();
+    let controller = bed.controller("zc", "");
+    controller.report("mmr-1", 0.1).await;
+    let first = controller.assign(&bed.assign("m")).await.unwrap();
+    let again = assign("m", &first.ticket);
+    let mut slowed = 0;
+    for _ in 0..30 {
+        match controller.assign(&again).await {
+            Ok(place) => assert_eq!(place.epoch, 1),
+            Err(refusal) => {
+                assert_eq!(refusal.code, RefusalCode::TooFast);
+                assert!(refusal.retry_after_ms.is_some());
+                slowed += 1;
+            }
+        }
+    }
+    assert!(slowed >= 15, "{slowed}");
+    let stress = controller.zone().await.mmrs[0].stress_corrected;
+    assert!(stress < 0.12, "{stress}");
+    controller.assign(&bed.assign("m")).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_told_so() {
     let bed = Bed::new();
     let controller = bed.controller("zc", "");

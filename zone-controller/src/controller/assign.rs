@@ -5,6 +5,7 @@ use super::{Controller, refusal, unix_now_s};
 use crate::limits::COMMIT_TRIES;
 use crate::placement::{Choice, Refused, Why};
 use crate::store::{Change, Outcome, Place, UsedToken};
+use std::sync::PoisonError;
 use wire::limits::TOKEN_LIFETIME_S_MAX;
 use wire::zone::{Assign, Assignment, ControlPoint, Refusal, RefusalCode};
 
@@ -30,6 +31,9 @@ impl Controller {
         let now_s = unix_now_s();
         let credentials = self.credentials();
         let asker = Asker::check(&credentials, &self.zone, assign, now_s)?;
+        if !asker.with_token {
+            self.pace_ticket(&asker)?;
+        }
         if let Some(failed) = &assign.failed {
             self.counts.failed_hints.inc();
             tracing::debug!(mmr = %failed, "a client says that it could not use this MMR");
@@ -38,6 +42,14 @@ impl Controller {
         let lifetime_s = self.ticket_lifetime_s;
         let (token, ticket) = asker.exchange(&credentials, assign, now_s, lifetime_s);
         Ok(Assignment { mmr: place.mmr, epoch: place.epoch, control, token, ticket })
+    }
+
+    /// One participant asks only so often with its ticket.
+    fn pace_ticket(&self, asker: &Asker) -> Result<(), Refusal> {
+        let participant = (&asker.claims.meeting, &asker.claims.sub);
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = tickets.take(participant, self.now());
+        taken.map_err(|wait| refused(Refused { why: Why::MeetingTooFast, retry_after: wait }))
     }
 
     /// Places, and tries again when another controller was faster.
@@ -135,7 +147,7 @@ fn refused(refused: Refused) -> Refusal {
         ),
         Why::MeetingTooFast => (
             RefusalCode::TooFast,
-            "Many join this meeting at once. Try again after the time given.",
+            "Many join this meeting at once, or one asks too often. Try again after the time given.",
         ),
         Why::MmrTooFast => (
             RefusalCode::TooFast,

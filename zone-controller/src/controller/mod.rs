@@ -7,8 +7,9 @@ mod view;
 
 use crate::config::Config;
 use crate::credentials::Credentials;
+use crate::limits::{TICKET_PACE, TICKETS_PACED_MAX};
 use crate::metrics::Counts;
-use crate::placement::{Heard, Load, Placement};
+use crate::placement::{Heard, Load, Paces, Placement};
 use crate::store::{Order, Store, Wanted};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -29,6 +30,7 @@ pub struct Controller {
     store: Box<dyn Store>,
     state: Mutex<State>,
     assigns: Semaphore,
+    tickets: Mutex<Paces>,
     started: Instant,
     /// What happened, for metrics.
     pub counts: Counts,
@@ -94,6 +96,7 @@ impl Controller {
                 meetings: 0,
             }),
             assigns: Semaphore::new(usize::try_from(config.limits.assigns_at_once).unwrap_or(1)),
+            tickets: Mutex::new(Paces::new(TICKET_PACE, TICKETS_PACED_MAX)),
             started: Instant::now(),
             counts: Counts::default(),
         }

@@ -93,6 +93,8 @@ pub(super) struct Mmr {
     pub(super) id: MmrId,
     pub(super) load: Load,
     reported: Duration,
+    /// Since when it has been in its state.
+    state_since: Duration,
     /// Reports in a row that said that most links wait.
     unreachable: u8,
     /// (when, how many), oldest first.
@@ -107,6 +109,7 @@ impl Mmr {
             id,
             load: Load { order: (0, 0), ..load.clone() },
             reported: now,
+            state_since: now,
             unreachable: 0,
             placed: VecDeque::new(),
             placed_total: 0,
@@ -124,6 +127,9 @@ impl Mmr {
         let [bound, waiting] = load.links;
         let unreachable = waiting >= LINKS_WAITING_MIN && waiting > bound;
         self.unreachable = if unreachable { self.unreachable.saturating_add(1) } else { 0 };
+        if load.state != self.load.state {
+            self.state_since = now;
+        }
         self.load = load;
         self.reported = now;
         let settled = now.saturating_sub(rules.settle);
@@ -156,6 +162,10 @@ impl Mmr {
 
     pub(super) fn silent_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.reported)
+    }
+
+    pub(super) fn in_state_for(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.state_since)
     }
 
     /// What one participant adds to stress.

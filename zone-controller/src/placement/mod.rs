@@ -231,6 +231,11 @@ impl Placement {
                 Lost::No => Stay::Yes(at),
                 Lost::Unclear => Stay::No(Why::NotHeardYet),
             },
+            // An agent that was started again says so until its router has answered it.
+            Err(Unfit::Starting) if mmr.in_state_for(now) <= self.rules.stale => {
+                Stay::No(Why::NotHeardYet)
+            }
+            Err(Unfit::NoAddress) => Stay::No(Why::NotHeardYet),
             Err(_) => Stay::Leave,
         }
     }

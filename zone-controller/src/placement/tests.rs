@@ -126,8 +126,24 @@ fn nothing_is_placed_on_an_mmr_that_is_not_fit() {
         zone.report(&id("0"), report, s(11.0));
         assert_eq!(why(new_meeting(&mut zone, 11.0)), Why::NoMmr, "{unfit:?}");
         assert_eq!(zone.mmrs(s(11.0)).next().unwrap().unfit, Some(unfit));
-        assert_eq!(why(zone.place("m", Some(&id("0")), s(11.0))), Why::NoMmr, "{unfit:?}");
+        let waits = matches!(unfit, Unfit::Starting | Unfit::NoAddress);
+        let expected = if waits { Why::NotHeardYet } else { Why::NoMmr };
+        assert_eq!(why(zone.place("m", Some(&id("0")), s(11.0))), expected, "{unfit:?}");
     }
+}
+
+#[test]
+fn an_agent_that_starts_again_does_not_cost_its_mmr_the_meetings() {
+    let mut zone = zone(Rules::default(), &[0.1, 0.1]);
+    for (sequence, now) in [(2, 11.0), (3, 12.0), (4, 13.0), (5, 14.0)] {
+        zone.report(&id("0"), Load { state: State::Starting, ..load(sequence, 0.1) }, s(now));
+        zone.report(&id("1"), load(sequence, 0.1), s(now));
+        assert_eq!(why(zone.place("m", Some(&id("0")), s(now))), Why::NotHeardYet);
+    }
+    zone.report(&id("0"), Load { state: State::Starting, ..load(6, 0.1) }, s(14.5));
+    assert_eq!(zone.place("m", Some(&id("0")), s(14.5)).unwrap().mmr, id("1"));
+    zone.report(&id("0"), load(7, 0.1), s(15.0));
+    assert!(zone.place("m", Some(&id("0")), s(15.0)).unwrap().stays);
 }
 
 #[test]
