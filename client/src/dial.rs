@@ -10,12 +10,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use wire::zone::ControlPoint;
 
 /// What TLS to one MMR takes.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     pub(crate) mmr: MmrAddress,
     pub(crate) ip: IpChoice,
+    /// Where the MMR is; empty: where its name leads.
+    addresses: Vec<SocketAddr>,
     name: ServerName<'static>,
     trust: Trust,
 }
@@ -24,11 +27,30 @@ impl Dialer {
     pub(crate) fn new(mmr: MmrAddress, ip: IpChoice, trust: Trust) -> Result<Self, ClientError> {
         let name = ServerName::try_from(mmr.host.clone())
             .map_err(|_| ClientError::Address(mmr.host.clone()))?;
-        Ok(Self { mmr, ip, name, trust })
+        Ok(Self { mmr, ip, addresses: Vec::new(), name, trust })
+    }
+
+    /// To where a controller says that an MMR is.
+    pub(crate) fn assigned(
+        at: ControlPoint,
+        ip: IpChoice,
+        trust: Trust,
+    ) -> Result<Self, ClientError> {
+        let ControlPoint { name, addresses } = at;
+        let usable: Vec<_> = addresses.into_iter().filter(|to| ip.allows(to.ip())).collect();
+        let Some(first) = usable.first() else {
+            let cause = io::Error::other("the controller names none of the IP version asked for");
+            return Err(ClientError::Resolve { host: name, cause });
+        };
+        let mmr = MmrAddress { host: name, port: first.port() };
+        Ok(Self { addresses: usable, ..Self::new(mmr, ip, trust)? })
     }
 
     /// Every address of the MMR that may be used, in the resolver's order.
     pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, ClientError> {
+        if !self.addresses.is_empty() {
+            return Ok(self.addresses.clone());
+        }
         let MmrAddress { host, port } = &self.mmr;
         let error = |cause| ClientError::Resolve { host: host.clone(), cause };
         let found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(error)?;

@@ -2,12 +2,14 @@
 
 use crate::link::Attempt;
 use crate::media::MediaError;
+use crate::options::ControllerUrl;
 use crate::payload::PayloadError;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use wire::Kind;
 use wire::control::ErrorCode;
+use wire::zone::RefusalCode;
 
 /// Why the client could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,27 @@ pub enum ClientError {
     /// The MMR's address does not read `HOST`, `HOST:PORT` or `[IPv6]:PORT`.
     #[error("{0:?} is no address of an MMR; write HOST, HOST:PORT or [IPv6]:PORT")]
     Address(String),
+    /// A controller's address is not `https://HOST` or `https://HOST:PORT`.
+    #[error("{0:?} is no address of a zone controller; write https://HOST or https://HOST:PORT")]
+    ControllerUrl(String),
+    /// A controller could not be asked.
+    #[error(
+        "the zone controller {controller} did not answer: {cause}; if its certificate is the zone's own, pass the CA with --ca FILE"
+    )]
+    Controller {
+        /// Which, the last one asked.
+        controller: ControllerUrl,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The zone's controllers named no MMR.
+    #[error("the zone controller refused: {message} ({code:?})")]
+    NotAssigned {
+        /// For programs.
+        code: RefusalCode,
+        /// The controller's words.
+        message: String,
+    },
     /// The token could not be had.
     #[error(
         "no join token: {0}; get one from `mmr dev` or `mmr token`, pass --token, --token @FILE or MMR_TOKEN"

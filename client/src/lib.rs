@@ -12,11 +12,14 @@
 
 pub mod bridge;
 mod clock;
+mod controllers;
 mod dial;
+mod entry;
 mod error;
 pub mod limits;
 pub mod link;
 pub mod media;
+mod moving;
 pub mod options;
 pub mod payload;
 mod progress;
@@ -31,7 +34,9 @@ pub use bridge::{Bridge, BridgeOptions, BridgeReport, RtpInput, RtpOutput};
 pub use error::ClientError;
 pub use link::{Link, LinkReport, Rebinding};
 pub use media::Clip;
-pub use options::{IpChoice, JoinOptions, MmrAddress, Token, TransportChoice, Trust};
+pub use options::{
+    ControllerUrl, Destination, IpChoice, JoinOptions, MmrAddress, Token, TransportChoice, Trust,
+};
 pub use progress::{Progress, ProgressSink, no_progress};
 pub use publish::{PublishOptions, PublishReport, Publisher, SentReport, Source};
 pub use record::{Ends, RecordOptions, RecordReport, Recorder, StreamReport};

@@ -20,6 +20,30 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A bound link that hears nothing for so long checks at once: a NAT may have forgotten it.
 pub const QUIET_CHECK: Duration = Duration::from_millis(1_500);
 
+/// One question to one zone controller.
+pub const ASK_DEADLINE: Duration = Duration::from_secs(3);
+/// How much later each further controller is asked, when those before have not answered.
+pub const ASK_STAGGER: Duration = Duration::from_millis(300);
+/// Least time until the controllers are asked again, when they did not say one; half as much again at random.
+pub const ASK_INTERVAL: Duration = Duration::from_millis(300);
+/// Largest answer read of a controller, in bytes.
+pub const ANSWER_LEN_MAX: usize = 16 * 1024;
+/// How long the controllers are asked, and MMRs tried, until joining has failed.
+pub const ENTRY_DEADLINE: Duration = Duration::from_secs(15);
+/// The same for a participant whose MMR is lost. Longer: the zone must notice it, and everybody asks at once.
+pub const MOVE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long two MMRs may carry the same media after a move, when everybody is at the new one.
+pub const OVERLAP: Duration = Duration::from_secs(10);
+/// So long before a drain's deadline the old MMR is left in any case.
+pub const DRAIN_MARGIN: Duration = Duration::from_secs(1);
+/// How long a recording waits for its stream to come again after a move.
+pub const RETURN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long frames of the new MMR wait for those of the old one that come before them.
+pub const SPLICE_PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A link in use that hears nothing for so long, although it checks, makes its owner ask the zone for another MMR.
+pub const SILENT_AFTER: Duration = Duration::from_secs(3);
+
 /// Name lookup, TCP, TLS, WebSocket and join together.
 pub const JOIN_DEADLINE: Duration = Duration::from_secs(15);
 /// One request on the control channel, a resumption in between included.
@@ -82,6 +106,11 @@ pub const WRITES_MAX: usize = 1_024;
 /// SRTCP senders an MMR may have: one per worker.
 pub const RTCP_SENDERS_MAX: usize = 256;
 
+// Checks are sent again several times until then.
+const _: () =
+    assert!(SILENT_AFTER.as_millis() > QUIET_CHECK.as_millis() + 5 * CHECK_RETRANSMIT.as_millis());
+// What can still be repaired at the old MMR is waited for.
+const _: () = assert!(SPLICE_PATIENCE.as_millis() > REPAIR_DEADLINE.as_millis());
 const _: () = assert!(TRAIN_PACKETS_MAX * RTP_LEN_MAX <= 65_507);
 const _: () = assert!(RTP_LEN_MAX <= wire::limits::PACKET_LEN_MAX);
 const _: () = assert!(NACK_DELAY.as_millis() < REPAIR_DEADLINE.as_millis());

@@ -1,6 +1,7 @@
 //! How a client is told where to go and what to show there.
 
 use crate::ClientError;
+use reqwest::Url;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::fmt;
 use std::net::IpAddr;
@@ -175,11 +176,55 @@ impl Trust {
     }
 }
 
+/// Where a zone controller is asked: `https://HOST` or `https://HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerUrl(Url);
+
+impl ControllerUrl {
+    pub(crate) fn join(&self, path: &str) -> Url {
+        self.0.join(path).expect("an origin and an absolute path")
+    }
+}
+
+impl FromStr for ControllerUrl {
+    type Err = ClientError;
+
+    fn from_str(text: &str) -> Result<Self, ClientError> {
+        let url = Url::parse(text).ok().filter(|url| {
+            let bare = url.username().is_empty() && url.password().is_none();
+            let origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+            url.scheme() == "https" && url.has_host() && bare && origin
+        });
+        url.map(Self).ok_or_else(|| ClientError::ControllerUrl(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ControllerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Where to join.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// This MMR, for good.
+    Mmr(MmrAddress),
+    /// Whichever MMR the zone's controllers name; another one when that drains or dies.
+    Zone(Vec<ControllerUrl>),
+}
+
+impl From<MmrAddress> for Destination {
+    fn from(mmr: MmrAddress) -> Self {
+        Self::Mmr(mmr)
+    }
+}
+
 /// What it takes to join a meeting.
 #[derive(Clone, Debug)]
 pub struct JoinOptions {
     /// Where.
-    pub mmr: MmrAddress,
+    pub at: Destination,
     /// What lets one in; serves once.
     pub token: Token,
     /// Whose certificates count.
@@ -211,6 +256,21 @@ mod tests {
         }
         for text in ["", "host:port", "host:99999", "ho st", "https://host/"] {
             assert!(text.parse::<MmrAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_controller_is_an_https_origin() {
+        for (text, shown) in [
+            ("https://zc.example.org", "https://zc.example.org"),
+            ("https://[2001:db8::1]:8443/", "https://[2001:db8::1]:8443"),
+        ] {
+            assert_eq!(text.parse::<ControllerUrl>().unwrap().to_string(), shown);
+        }
+        for text in
+            ["zc.example.org", "http://zc/", "https://a:b@zc/", "https://zc/v1", "https://zc/?a"]
+        {
+            assert!(text.parse::<ControllerUrl>().is_err(), "{text}");
         }
     }
 

@@ -98,6 +98,13 @@ impl LayerSender {
         }
     }
 
+    /// Counts timestamps from here instead of from anywhere: the same frame then has the same one at every MMR.
+    #[must_use]
+    pub fn counting_from(mut self, timestamp_offset: u32) -> Self {
+        self.timestamp_offset = timestamp_offset;
+        self
+    }
+
     /// The layer's label.
     pub fn ssrc(&self) -> Ssrc {
         self.ssrc

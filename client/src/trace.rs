@@ -1,9 +1,10 @@
 //! Shows each step of a connection with its time and what failed, over every transport: for people who debug networks.
 
 use crate::dial::Dialer;
+use crate::entry::Entry;
 use crate::limits;
 use crate::link::{LinkInfo, ProbeStep, describe_tls, probe, step};
-use crate::options::{JoinOptions, TransportChoice};
+use crate::options::{Destination, JoinOptions, TransportChoice};
 use crate::session::{Channel, Session};
 use crate::{ClientError, Token};
 use serde::Serialize;
@@ -67,13 +68,16 @@ pub async fn trace(
     kinds: &[Kind],
     told: impl FnMut(&TraceStep),
 ) -> Result<TraceReport, ClientError> {
-    let JoinOptions { mmr, token, trust, transport, ip } = options;
-    let dialer = Dialer::new(mmr, ip, trust)?;
+    let (transport, at) = (options.transport, options.at.clone());
+    let mut entry = Entry::new(options)?;
     let report = TraceReport { steps: Vec::new(), works: Vec::new() };
-    let mut tracer = Tracer { dialer, started: Instant::now(), told, report };
-    if let Some(session) = tracer.control(&token).await {
+    let mut tracer = Tracer { started: Instant::now(), told, report };
+    let Some((dialer, token)) = tracer.way(&mut entry, &at).await? else {
+        return Ok(tracer.report);
+    };
+    if let Some(session) = tracer.control(&dialer, &token).await {
         for kind in kinds {
-            tracer.link(&session, *kind, transport).await;
+            tracer.link(&session, &dialer, *kind, transport).await;
         }
         session.leave().await;
     }
@@ -81,7 +85,6 @@ pub async fn trace(
 }
 
 struct Tracer<F> {
-    dialer: Dialer,
     started: Instant,
     told: F,
     report: TraceReport,
@@ -115,9 +118,24 @@ impl<F: FnMut(&TraceStep)> Tracer<F> {
         self.report.steps.push(step);
     }
 
+    /// Where the MMR is: told, or asked of the zone's controllers.
+    async fn way(
+        &mut self,
+        entry: &mut Entry,
+        at: &Destination,
+    ) -> Result<Option<(Dialer, Token)>, ClientError> {
+        let Destination::Zone(controllers) = at else { return entry.way().await.map(Some) };
+        let names: Vec<String> = controllers.iter().map(ToString::to_string).collect();
+        let place = Place { kind: None, transport: None, target: names.join(", ") };
+        let asked = async { entry.way().await.map_err(io::Error::other) };
+        let told = self.step(&place, "assign", asked, |(dialer, _)| {
+            format!("to {} port {}", dialer.mmr.host, dialer.mmr.port)
+        });
+        Ok(told.await)
+    }
+
     /// Name lookup, then every address; joins over the first that takes the WebSocket.
-    async fn control(&mut self, token: &Token) -> Option<Session> {
-        let dialer = self.dialer.clone();
+    async fn control(&mut self, dialer: &Dialer, token: &Token) -> Option<Session> {
         let host = dialer.mmr.host.clone();
         let place = Place { kind: None, transport: None, target: host };
         let lookup = async { dialer.resolve().await.map_err(io::Error::other) };
@@ -127,9 +145,9 @@ impl<F: FnMut(&TraceStep)> Tracer<F> {
         let mut session = None;
         for address in found.await.unwrap_or_default() {
             let place = Place { target: address.to_string(), ..place.clone() };
-            let channel = self.channel(&place, &dialer, address).await;
+            let channel = self.channel(&place, dialer, address).await;
             if let (None, Some(channel)) = (&session, channel) {
-                session = self.join(&place, &dialer, channel, token).await;
+                session = self.join(&place, dialer, channel, token).await;
             }
         }
         session
@@ -171,8 +189,14 @@ impl<F: FnMut(&TraceStep)> Tracer<F> {
     }
 
     /// All transports and addresses of one kind, whatever worked before.
-    async fn link(&mut self, session: &Session, kind: Kind, choice: TransportChoice) {
-        let target = self.dialer.mmr.host.clone();
+    async fn link(
+        &mut self,
+        session: &Session,
+        dialer: &Dialer,
+        kind: Kind,
+        choice: TransportChoice,
+    ) {
+        let target = dialer.mmr.host.clone();
         let place = Place { kind: Some(kind), transport: None, target };
         let asked = async { session.link_info(kind).await.map_err(io::Error::other) };
         let info = self.step(&place, "link", asked, |info: &LinkInfo| {
@@ -184,10 +208,10 @@ impl<F: FnMut(&TraceStep)> Tracer<F> {
         let mut transports = Vec::new();
         for transport in choice.transports() {
             let mut works = false;
-            for address in info.addresses_of(transport, self.dialer.ip) {
+            for address in info.addresses_of(transport, dialer.ip) {
                 let (transport, target) = (Some(transport), address.to_string());
                 let place = Place { kind: Some(kind), transport, target };
-                works |= self.probe(&info, &place, address).await;
+                works |= self.probe(&info, dialer, &place, address).await;
             }
             if works {
                 transports.push(transport);
@@ -196,10 +220,15 @@ impl<F: FnMut(&TraceStep)> Tracer<F> {
         self.report.works.push(KindTrace { kind, transports });
     }
 
-    async fn probe(&mut self, info: &LinkInfo, place: &Place, address: SocketAddr) -> bool {
+    async fn probe(
+        &mut self,
+        info: &LinkInfo,
+        dialer: &Dialer,
+        place: &Place,
+        address: SocketAddr,
+    ) -> bool {
         let Some(transport) = place.transport else { return false };
-        let dialer = self.dialer.clone();
-        probe(info, &dialer, transport, address, |step| self.note(place, step)).await
+        probe(info, dialer, transport, address, |step| self.note(place, step)).await
     }
 
     async fn step<T>(

@@ -28,7 +28,7 @@ impl Venue {
     pub fn join(&self, name: &str, transport: TransportChoice, ip: IpChoice) -> JoinOptions {
         let address = self.tls[usize::from(ip == IpChoice::V6)];
         JoinOptions {
-            mmr: MmrAddress { host: address.ip().to_string(), port: address.port() },
+            at: MmrAddress { host: address.ip().to_string(), port: address.port() }.into(),
             token: Token::new(self.dev.token("meeting", name, Role::Attendee)),
             trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
             transport,

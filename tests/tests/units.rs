@@ -205,7 +205,7 @@ impl Sandboxed {
     /// Everybody hears everything, over UDP, TCP and TLS.
     async fn carry_a_meeting(&self) {
         let join = |name: &str, transport| JoinOptions {
-            mmr: MmrAddress { host: "127.0.0.1".to_owned(), port: 443 },
+            at: MmrAddress { host: "127.0.0.1".to_owned(), port: 443 }.into(),
             token: Token::new(self.dev.token("meeting", name, Role::Attendee)),
             trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
             transport,

@@ -2,7 +2,8 @@
 
 use clap::{Parser, Subcommand};
 use client::{
-    ClientError, IpChoice, JoinOptions, MmrAddress, RtpInput, Token, TransportChoice, Trust,
+    ClientError, ControllerUrl, Destination, IpChoice, JoinOptions, MmrAddress, RtpInput, Token,
+    TransportChoice, Trust,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,8 +15,8 @@ Exit codes:
   0  done
   1  failed for a reason of this host: a file or a port
   2  the arguments or an input file cannot be used
-  3  no way to the MMR, or to its media: `mmr-client trace` shows where it ends
-  4  the MMR refused: token, role, or a limit
+  3  no way to a controller, to the MMR, or to its media: `mmr-client trace` shows where it ends
+  4  the MMR or the controllers refused: token, role, or a limit
   5  the session or a link ended before it was done
 
 Tokens are taken from --token, from a file (--token @FILE) or from MMR_TOKEN; the latter two keep them out of the
@@ -48,8 +49,17 @@ pub(super) enum Command {
 #[derive(clap::Args)]
 pub(super) struct Where {
     /// The MMR's TLS port; 443 if none is named.
-    #[arg(long, value_name = "HOST[:PORT]")]
-    mmr: MmrAddress,
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        conflicts_with = "controllers",
+        required_unless_present = "controllers"
+    )]
+    mmr: Option<MmrAddress>,
+    /// A controller of the zone, which names the MMR to join; repeat it for each there is. publish and record move to
+    /// another MMR by themselves when theirs drains or dies.
+    #[arg(long = "controller", value_name = "https://HOST[:PORT]")]
+    controllers: Vec<ControllerUrl>,
     /// The join token, or @FILE that holds it.
     #[arg(long, env = "MMR_TOKEN", hide_env_values = true, value_name = "TOKEN|@FILE")]
     token: String,
@@ -83,7 +93,11 @@ impl Where {
             _ => IpChoice::Any,
         };
         let token = Token::from_argument(&self.token)?;
-        Ok(JoinOptions { mmr: self.mmr.clone(), token, trust, transport: self.transport, ip })
+        let at = match &self.mmr {
+            Some(mmr) => Destination::Mmr(mmr.clone()),
+            None => Destination::Zone(self.controllers.clone()),
+        };
+        Ok(JoinOptions { at, token, trust, transport: self.transport, ip })
     }
 }
 
@@ -177,6 +191,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn one_mmr_or_any_number_of_controllers() {
+        let parsed = |at: &[&str]| {
+            let line = ["mmr-client", "trace", "--token", "x"].iter().chain(at);
+            Args::try_parse_from(line).is_ok()
+        };
+        assert!(parsed(&["--mmr", "192.0.2.1"]));
+        assert!(parsed(&["--controller", "https://a", "--controller", "https://b"]));
+        assert!(!parsed(&[]));
+        assert!(!parsed(&["--mmr", "192.0.2.1", "--controller", "https://a"]));
     }
 
     #[test]

@@ -59,17 +59,19 @@ async fn run(command: Command) -> Result<Exit, ClientError> {
 fn exit_of(error: &ClientError) -> Exit {
     match error {
         ClientError::Address(_)
+        | ClientError::ControllerUrl(_)
         | ClientError::Token(_)
         | ClientError::Trust(_)
         | ClientError::Media(_)
         | ClientError::Payload(_) => Exit::Usage,
-        ClientError::Resolve { .. }
+        ClientError::Controller { .. }
+        | ClientError::Resolve { .. }
         | ClientError::Connect { .. }
         | ClientError::Tls { .. }
         | ClientError::WebSocket { .. }
         | ClientError::Timeout(_)
         | ClientError::NoTransport { .. } => Exit::Unreachable,
-        ClientError::Refused { .. } => Exit::Refused,
+        ClientError::Refused { .. } | ClientError::NotAssigned { .. } => Exit::Refused,
         ClientError::ChannelLost(_) | ClientError::LinkClosed(_) => Exit::Lost,
         _ => Exit::Failed,
     }

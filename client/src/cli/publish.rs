@@ -37,6 +37,7 @@ fn sources(args: &PublishArgs) -> Result<Vec<Source>, ClientError> {
 
 fn show(report: &PublishReport) {
     println!("{} published for {:.1} s", report.participant, seconds(report.duration_ms));
+    show::moves(report.moved, report.mmr.as_deref());
     for stream in &report.streams {
         let sent = &stream.statistics;
         println!(

@@ -36,6 +36,7 @@ fn write_summary(folder: &Path, report: &RecordReport) -> Result<(), ClientError
 
 fn show(report: &RecordReport) {
     println!("{} recorded for {:.1} s", report.participant, seconds(report.duration_ms));
+    show::moves(report.moved, report.mmr.as_deref());
     for stream in &report.streams {
         show_stream(stream);
     }

@@ -29,6 +29,15 @@ pub(super) fn json(report: &impl Serialize) {
     println!("{}", text.expect("reports are plain data"));
 }
 
+/// Where the zone's controllers sent it, if they did.
+pub(super) fn moves(moved: u32, mmr: Option<&str>) {
+    match (mmr, moved) {
+        (None, _) => {}
+        (Some(mmr), 0) => println!("at {mmr}"),
+        (Some(mmr), moved) => println!("at {mmr}, after {moved} moves"),
+    }
+}
+
 /// How each kind travels.
 pub(super) fn links(links: &[LinkReport]) {
     for link in links {

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -45,6 +46,8 @@ pub(super) struct Driver {
     moved_at: Option<Instant>,
     report_at: Instant,
     report_interval: Duration,
+    /// Whether nothing was heard for too long, for the link's handles.
+    silent: Arc<AtomicBool>,
     dscp: DscpSet,
     rebound: u32,
     strangers: u64,
@@ -89,6 +92,7 @@ impl Driver {
             moved_at: None,
             report_at: now + limits::REPORT_INTERVAL,
             report_interval: limits::REPORT_INTERVAL,
+            silent: Arc::default(),
             dscp: DscpSet::default(),
             rebound: 0,
             strangers: 0,
@@ -96,6 +100,10 @@ impl Driver {
         };
         driver.settle(now);
         driver
+    }
+
+    pub(super) fn silent(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.silent)
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -284,7 +292,9 @@ impl Driver {
         }
         // RFC 7675 §5.1, and sooner when a link that is in use has gone quiet.
         let in_use = !(self.senders.is_empty() && self.receivers.is_empty());
-        let quiet = in_use && now.saturating_duration_since(self.heard_at) > limits::QUIET_CHECK;
+        let unheard = now.saturating_duration_since(self.heard_at);
+        self.silent.store(in_use && unheard > limits::SILENT_AFTER, Ordering::Relaxed);
+        let quiet = in_use && unheard > limits::QUIET_CHECK;
         if quiet && self.check_at > now + limits::CHECK_RETRANSMIT {
             self.check_at = now;
         }

@@ -26,6 +26,7 @@ use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use wire::control::{Addresses, Secret, SrtcpKeys};
@@ -99,6 +100,7 @@ pub enum Rebinding {
 pub struct Link {
     kind: Kind,
     commands: mpsc::Sender<Command>,
+    silent: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
@@ -129,13 +131,19 @@ impl Link {
         };
         let (commands, orders) = mpsc::channel(limits::COMMANDS_MAX);
         let driver = driver::Driver::new(info, dialer, choice, bound, attempts);
+        let silent = driver.silent();
         let task = tokio::spawn(driver.run(orders)).abort_handle();
-        Ok(Self { kind, commands, task })
+        Ok(Self { kind, commands, silent, task })
     }
 
     /// Of which kind.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether the MMR has not been heard for [`limits::SILENT_AFTER`], although the link is in use and it was asked.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// Lets a layer be sent over this link.

@@ -3,7 +3,7 @@
 mod repair;
 mod statistics;
 
-pub use statistics::{LatencyReport, LayerStatistics};
+pub use statistics::{Latency, LatencyReport, LayerStatistics};
 
 use crate::limits;
 use crate::media::clock_hz;

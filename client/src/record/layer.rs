@@ -1,155 +1,94 @@
-//! Records one layer: from its link's packets to frames, digests and a file.
+//! Receives one layer from one MMR: from its link's packets to frames on a tape.
 
-use super::sink::FileSink;
-use super::{PacketReport, StreamReport};
-use crate::media::Digest;
+use super::splice::Source;
+use super::tape::Tape;
 use crate::payload::Depacketizer;
 use crate::receive::{Delivery, LayerReceiver, LayerStatistics};
 use crate::session::StreamInfo;
-use crate::{ClientError, Link};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::{ClientError, Link, LinkReport};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wire::control::{Codec, LayerInfo};
+use wire::{Ssrc, StreamId};
 
-/// Where a layer's file goes.
-pub(super) struct Place {
-    pub(super) folder: Option<PathBuf>,
-    /// Files of the same stream before this one.
-    pub(super) part: u32,
+/// A tape and those who write on it.
+pub(super) type SharedTape = Arc<Mutex<Tape>>;
+
+pub(super) fn lock(tape: &SharedTape) -> MutexGuard<'_, Tape> {
+    // Nothing within it panics half-way through a change.
+    tape.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) struct LayerRecording {
-    info: StreamInfo,
-    layer: u8,
+pub(super) struct LayerReception {
+    pub(super) source: Source,
+    pub(super) layer: u8,
+    stream: StreamId,
+    ssrc: Ssrc,
     link: Link,
-    reader: JoinHandle<Result<Read, ClientError>>,
+    tape: SharedTape,
+    /// Frames that did not come whole.
+    reader: JoinHandle<u64>,
 }
 
-/// What the reader of a layer made of its packets.
-#[derive(Default)]
-struct Read {
-    frames: u64,
-    incomplete: u64,
-    digests: Vec<Digest>,
-    file: Option<PathBuf>,
+/// How a layer came from one MMR.
+pub(super) struct Received {
+    pub(super) stream: StreamId,
+    pub(super) layer: u8,
+    pub(super) ssrc: Ssrc,
+    pub(super) incomplete: u64,
+    pub(super) statistics: LayerStatistics,
+    pub(super) link: LinkReport,
 }
 
-impl LayerRecording {
+impl LayerReception {
     pub(super) async fn start(
         info: &StreamInfo,
         layer: u8,
         roc: u32,
         link: &Link,
-        place: Place,
-        frames: Arc<AtomicU64>,
+        source: Source,
+        tape: &SharedTape,
     ) -> Result<Self, ClientError> {
         let told = layer_of(info, layer)?;
+        let (stream, ssrc, link, tape) = (info.stream, told.ssrc, link.clone(), Arc::clone(tape));
         let deliveries = link.add_receiver(LayerReceiver::new(told, roc)).await?;
-        let path = place.folder.map(|folder| folder.join(file_name(info, told.codec, place.part)));
-        let reader = tokio::spawn(read(told.codec, path, deliveries, frames));
-        Ok(Self { info: info.clone(), layer, link: link.clone(), reader })
+        let reader = tokio::spawn(read(told.codec, deliveries, source, Arc::clone(&tape)));
+        Ok(Self { source, layer, stream, ssrc, link, tape, reader })
     }
 
-    pub(super) fn layer(&self) -> u8 {
-        self.layer
-    }
-
-    /// Takes no more packets, finishes the file.
-    pub(super) async fn finish(self) -> Result<StreamReport, ClientError> {
-        let Self { info, layer, link, reader } = self;
-        let told = layer_of(&info, layer)?;
-        let statistics = link.remove_receiver(told.ssrc).await;
-        // The reader ends with its layer or its link; its file is finished in any case.
-        let read = reader.await.map_err(|_| ClientError::Protocol("a layer's reader failed"))??;
-        let statistics = statistics?;
-        let link = link.report().await?;
-        Ok(StreamReport {
-            layer,
-            ssrc: told.ssrc,
-            codec: told.codec,
-            participant: info.participant,
-            kind: info.kind,
-            stream: info.stream,
-            transport: link.transport,
-            packets: packets(&statistics),
-            frames: read.frames,
-            frames_incomplete: read.incomplete,
-            latency_us: statistics.latency.report(),
-            // UDP tells the mark of each packet, other transports that of the whole link.
-            dscp: if statistics.dscp.is_empty() { link.dscp } else { Some(statistics.dscp) },
-            file: read.file,
-            digests: read.digests,
-        })
+    /// Takes no more packets.
+    pub(super) async fn finish(self) -> Result<Received, ClientError> {
+        let Self { source, layer, stream, ssrc, link, tape, reader } = self;
+        let statistics = link.remove_receiver(ssrc).await;
+        // The reader ends with its layer or its link.
+        let incomplete = reader.await;
+        lock(&tape).end(source);
+        let incomplete =
+            incomplete.map_err(|_| ClientError::Protocol("a layer's reader failed"))?;
+        let (statistics, link) = (statistics?, link.report().await?);
+        Ok(Received { stream, layer, ssrc, incomplete, statistics, link })
     }
 }
 
-fn layer_of(info: &StreamInfo, layer: u8) -> Result<&LayerInfo, ClientError> {
+pub(super) fn layer_of(info: &StreamInfo, layer: u8) -> Result<&LayerInfo, ClientError> {
     let unknown = ClientError::Protocol("subscribed names a layer that is not in stream_added");
     info.layers.get(usize::from(layer)).ok_or(unknown)
 }
 
-fn packets(statistics: &LayerStatistics) -> PacketReport {
-    PacketReport {
-        expected: statistics.expected(),
-        delivered: statistics.delivered,
-        repaired: statistics.repaired,
-        lost_before_repair: statistics.lost_before_repair(),
-        lost: statistics.lost,
-        duplicates: statistics.duplicates,
-        unauthentic: statistics.unauthentic,
-    }
-}
-
-/// PARTICIPANT-KIND.ogg or .ivf. Names come from tokens of others: nothing in them may leave the folder.
-fn file_name(info: &StreamInfo, codec: Codec, part: u32) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
-    let participant: String = info.participant.chars().map(safe).collect();
-    let part = if part == 0 { String::new() } else { format!("-{}", part + 1) };
-    let ending = if codec == Codec::Opus { "ogg" } else { "ivf" };
-    format!("{participant}-{}{part}.{ending}", info.kind)
-}
-
 async fn read(
     codec: Codec,
-    path: Option<PathBuf>,
     mut deliveries: mpsc::Receiver<Delivery>,
-    frames: Arc<AtomicU64>,
-) -> Result<Read, ClientError> {
+    source: Source,
+    tape: SharedTape,
+) -> u64 {
     let mut depacketizer = Depacketizer::new(codec);
-    let mut read = Read::default();
-    let mut sink = path.map(|path| FileSink::new(codec, path));
     while let Some(delivery) = deliveries.recv().await {
         let Delivery::Packet(packet) = delivery else { continue };
         let Some(piece) = packet.piece() else { continue };
-        let Some(frame) = depacketizer.receive(piece) else { continue };
-        read.frames += 1;
-        read.digests.push(frame.digest());
-        frames.fetch_add(1, Ordering::Relaxed);
-        if let Some(sink) = &mut sink {
-            sink.write(frame)?;
+        if let Some(frame) = depacketizer.receive(piece) {
+            lock(&tape).receive(source, frame);
         }
     }
-    read.incomplete = depacketizer.incomplete();
-    read.file = sink.map(FileSink::finish).transpose()?.flatten();
-    Ok(read)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use wire::{Kind, StreamId};
-
-    #[test]
-    fn a_participants_name_cannot_leave_the_folder() {
-        let named = |participant: &str| {
-            let (participant, layers) = (participant.to_owned(), Vec::new());
-            let info = StreamInfo { stream: StreamId(1), participant, kind: Kind::Video, layers };
-            file_name(&info, Codec::Vp8, 0)
-        };
-        assert_eq!(named("../../etc/passwd"), "______etc_passwd-video.ivf");
-        assert_eq!(named("Zoë"), "Zoë-video.ivf");
-    }
+    depacketizer.incomplete()
 }

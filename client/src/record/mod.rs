@@ -1,16 +1,24 @@
 //! Records what a meeting publishes: every stream into frames, and into files if asked to.
+//!
+//! When its MMR drains, a recorder that came by the zone's controllers records at the old one until the next one sends
+//! the same frames; when it dies, as soon as the next one sends. A stream stays one file.
 
 mod follow;
 mod layer;
 mod sink;
+mod splice;
+mod tape;
+mod track;
 
+use crate::entry::Entry;
 use crate::link::DscpSet;
 use crate::media::Digest;
+use crate::moving::Mover;
 use crate::progress::{INTERVAL, Progress, ProgressSink};
-use crate::receive::LatencyReport;
-use crate::session::Session;
+use crate::receive::{LatencyReport, LayerStatistics};
+use crate::session::{Session, StreamInfo};
 use crate::{ClientError, JoinOptions, Link, LinkReport};
-use follow::{Follower, Shared};
+use follow::{Follower, Place, Shared, Stay};
 use serde::Serialize;
 use std::future::Future;
 use std::path::PathBuf;
@@ -21,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
-use wire::control::{Codec, ErrorCode};
+use wire::control::Codec;
 use wire::{Kind, Ssrc, StreamId, Transport};
 
 /// What to record, and where.
@@ -39,8 +47,6 @@ pub struct RecordOptions {
 
 /// A participant that subscribes to every stream there is or will be.
 pub struct Recorder {
-    session: Session,
-    links: Vec<Link>,
     shared: Arc<Shared>,
     stop: oneshot::Sender<()>,
     follower: JoinHandle<Result<Vec<StreamReport>, ClientError>>,
@@ -55,13 +61,17 @@ pub struct RecordReport {
     pub duration_ms: u64,
     /// How often the control channel was resumed.
     pub resumed: u32,
+    /// How often it moved to another MMR.
+    pub moved: u32,
+    /// The MMR it was at in the end, if the zone's controllers named it.
+    pub mmr: Option<String>,
     /// One per layer received.
     pub streams: Vec<StreamReport>,
     /// Over what.
     pub links: Vec<LinkReport>,
 }
 
-/// How one layer arrived.
+/// How one layer arrived. After a move, number, label and transport are those at the last MMR, the rest is of all.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamReport {
     /// Whose.
@@ -114,6 +124,18 @@ pub struct PacketReport {
     pub unauthentic: u64,
 }
 
+impl PacketReport {
+    fn add(&mut self, statistics: &LayerStatistics) {
+        self.expected += statistics.expected();
+        self.delivered += statistics.delivered;
+        self.repaired += statistics.repaired;
+        self.lost_before_repair += statistics.lost_before_repair();
+        self.lost += statistics.lost;
+        self.duplicates += statistics.duplicates;
+        self.unauthentic += statistics.unauthentic;
+    }
+}
+
 /// Counts the streams that have ended.
 pub struct Ends(watch::Receiver<usize>);
 
@@ -137,36 +159,34 @@ impl Recorder {
             std::fs::create_dir_all(folder)
                 .map_err(|cause| ClientError::Write { path: folder.clone(), cause })?;
         }
-        let (session, events) = Session::join(join).await?;
-        let mut links = Vec::new();
-        for (_, link) in session.connect_all(&kinds).await {
-            match link {
-                Ok(link) => links.push(link),
-                Err(ClientError::Refused { code: ErrorCode::NotAllowed, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let shared = Arc::new(Shared::default());
+        let mut entry = Entry::new(join)?;
+        let (session, events) = entry.join().await?;
+        let stay = Stay::begin(session, events, &kinds).await?;
+        let mover = Mover::new(entry, move |session, events| {
+            let kinds = kinds.clone();
+            Box::pin(async move { Stay::begin(session, events, &kinds).await })
+        });
+        let (session, links) = (stay.session.clone(), stay.links.clone());
+        let shared = Arc::new(Shared::new(Place { session, links, moved: 0, mmr: mover.mmr() }));
         let (stop, stopped) = oneshot::channel();
-        let follower = Follower {
-            session: session.clone(),
-            links: links.clone(),
-            max_layer,
-            folder,
-            shared: Arc::clone(&shared),
-        };
-        let follower = tokio::spawn(follower.run(events, stopped));
-        Ok(Self { session, links, shared, stop, follower })
+        let follower = Follower::new(stay, mover, max_layer, folder, Arc::clone(&shared));
+        let follower = tokio::spawn(follower.run(stopped));
+        Ok(Self { shared, stop, follower })
     }
 
-    /// Its control channel.
-    pub fn session(&self) -> &Session {
-        &self.session
+    /// Its control channel, to the MMR it is at now.
+    pub fn session(&self) -> Session {
+        self.shared.place().session
     }
 
-    /// The link of one kind, if there is one.
+    /// The link of one kind to that MMR, if there is one.
     pub fn link(&self, kind: Kind) -> Option<Link> {
-        self.links.iter().find(|link| link.kind() == kind).cloned()
+        self.shared.place().links.into_iter().find(|link| link.kind() == kind)
+    }
+
+    /// The MMR it is at, if the zone's controllers named it.
+    pub fn mmr(&self) -> Option<String> {
+        self.shared.place().mmr
     }
 
     /// Streams subscribed to so far, those that ended included.
@@ -219,19 +239,45 @@ impl Recorder {
             None => self.follower.await,
         };
         let streams = ended.map_err(|_| ClientError::Protocol("the recorder's task failed"))??;
+        let Place { session, links: open, moved, mmr } = self.shared.place();
         let mut links = Vec::new();
-        for link in &self.links {
+        for link in &open {
             links.push(link.report().await?);
         }
-        let participant = self.session.welcome().participant.clone();
+        let participant = session.welcome().participant.clone();
         let resumed = self.shared.resumed.load(Ordering::Relaxed);
-        self.session.leave().await;
+        session.leave().await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(RecordReport { participant, duration_ms, resumed, streams, links })
+        Ok(RecordReport { participant, duration_ms, resumed, moved, mmr, streams, links })
     }
 
     fn progress(&self, started: Instant, total: Option<Duration>) -> Progress {
         let (elapsed, streams, frames) = (started.elapsed(), self.streams(), self.frames());
         Progress { elapsed, total, streams, frames }
+    }
+}
+
+/// PARTICIPANT-KIND.ogg or .ivf. Names come from tokens of others: nothing in them may leave the folder.
+fn file_name(info: &StreamInfo, codec: Codec, part: u32) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    let participant: String = info.participant.chars().map(safe).collect();
+    let part = if part == 0 { String::new() } else { format!("-{}", part + 1) };
+    let ending = if codec == Codec::Opus { "ogg" } else { "ivf" };
+    format!("{participant}-{}{part}.{ending}", info.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_participants_name_cannot_leave_the_folder() {
+        let named = |participant: &str| {
+            let (participant, layers) = (participant.to_owned(), Vec::new());
+            let info = StreamInfo { stream: StreamId(1), participant, kind: Kind::Video, layers };
+            file_name(&info, Codec::Vp8, 0)
+        };
+        assert_eq!(named("../../etc/passwd"), "______etc_passwd-video.ivf");
+        assert_eq!(named("Zoë"), "Zoë-video.ivf");
     }
 }

@@ -7,9 +7,10 @@ pub(crate) use channel::Channel;
 pub use channel::Welcome;
 
 use crate::dial::Dialer;
+use crate::entry::Entry;
 use crate::link::{Link, LinkInfo};
 use crate::options::{JoinOptions, TransportChoice};
-use crate::{ClientError, limits};
+use crate::{ClientError, Token, limits};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -96,14 +97,23 @@ enum Command {
 impl Session {
     /// Connects, joins, and keeps the channel from then on.
     ///
+    /// Where controllers were asked, it stays at the MMR they named: [`crate::Publisher`] and [`crate::Recorder`] move.
+    ///
     /// # Errors
     /// Everything between name lookup and a refused token.
     pub async fn join(options: JoinOptions) -> Result<(Self, Events), ClientError> {
-        let JoinOptions { mmr, token, trust, transport, ip } = options;
-        let dialer = Dialer::new(mmr, ip, trust)?;
+        Entry::new(options)?.join().await
+    }
+
+    /// Joins this MMR.
+    pub(crate) async fn open(
+        dialer: Dialer,
+        token: &Token,
+        transport: TransportChoice,
+    ) -> Result<(Self, Events), ClientError> {
         let opening = async {
             let mut channel = Channel::open(&dialer).await?;
-            let welcome = channel.join(&token).await?;
+            let welcome = channel.join(token).await?;
             Ok::<_, ClientError>((channel, welcome))
         };
         let (channel, welcome) = timeout(limits::JOIN_DEADLINE, opening)

@@ -5,6 +5,7 @@ use super::{Command, Events, SessionEvent, StreamInfo};
 use crate::dial::Dialer;
 use crate::{ClientError, limits};
 use std::collections::{HashMap, HashSet, VecDeque};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wire::StreamId;
@@ -226,6 +227,10 @@ impl Task {
         self.queued.push_back(SessionEvent::Dropped(why));
         let deadline = Instant::now() + limits::RESUME_TIMEOUT;
         loop {
+            self.hand_out();
+            if self.commands.is_closed() {
+                return Err(ClientError::ChannelLost("it was given up".into()));
+            }
             let attempt = async {
                 let mut channel = Channel::open(&self.dialer).await?;
                 let welcome = channel.resume(self.session.clone()).await?;
@@ -242,6 +247,15 @@ impl Task {
                 }
                 Err(error) if is_final(&error) || Instant::now() > deadline => return Err(error),
                 Err(_) => sleep(limits::RESUME_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Events without a channel: as many as the reader has room for.
+    fn hand_out(&mut self) {
+        while let Some(event) = self.queued.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                return self.queued.push_front(event);
             }
         }
     }

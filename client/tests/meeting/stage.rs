@@ -52,7 +52,7 @@ impl Stage {
         let tls = &self.daemon.addresses().tls;
         let at = tls.iter().find(|address| ip.allows(address.ip())).unwrap();
         JoinOptions {
-            mmr: MmrAddress { host: at.ip().to_string(), port: at.port() },
+            at: MmrAddress { host: at.ip().to_string(), port: at.port() }.into(),
             token: Token::new(self.token(participant)),
             trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
             transport,

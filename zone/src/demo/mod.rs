@@ -196,7 +196,7 @@ fn join_options(
     seat: Seat,
 ) -> Result<JoinOptions, ClientError> {
     Ok(JoinOptions {
-        mmr: MmrAddress { host: seat.host().to_owned(), port: router.tls_port(seat.ip) },
+        at: MmrAddress { host: seat.host().to_owned(), port: router.tls_port(seat.ip) }.into(),
         token: Token::new(router.token(participant, role)),
         trust: Trust::from_pem(router.ca_pem().as_bytes())?,
         transport: TransportChoice::Only(seat.transport),
