@@ -27,6 +27,7 @@ fn an_ordinary_user_sees_everything_arrive_and_hears_of_other_ports() {
     for row in &rows {
         assert_eq!(row["frames_identical"], row["frames_published"], "{row}");
         assert_eq!(row["lost"], 0, "{row}");
+        assert!(["mmr-1", "mmr-2"].iter().any(|mmr| row["mmr"] == *mmr), "{row}");
     }
     if is_root() {
         assert!(remarks.contains("443") && remarks.contains("Free ports"), "{remarks}");

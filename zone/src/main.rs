@@ -19,11 +19,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Sends a recorded meeting through a real router to six subscribers and checks every frame.
+    /// Sends two recorded meetings through a real zone to six subscribers and checks every frame.
     ///
-    /// Starts a router with two workers on loopback, one publisher with audio, video and content, and six subscribers:
-    /// UDP, TCP and TLS, each over IPv4 and IPv6. Takes about ten seconds, needs no root and no configuration; takes
-    /// free ports when 8801 or 443 can't be had, and says so. Exits with 0 only if everything arrived.
+    /// Starts a zone controller and two MMRs with their agents on loopback, and for each of two meetings a publisher with
+    /// audio, video and content and three subscribers: UDP, TCP and TLS, over IPv4 and IPv6. All ask the controller which
+    /// MMR to join. Takes about ten seconds, needs no root and no configuration; takes free ports when 8801 or 443 can't
+    /// be had, and says so. Exits with 0 only if everything arrived.
     Demo(demo::Options),
 }
 

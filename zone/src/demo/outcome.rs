@@ -1,8 +1,7 @@
 //! What one subscriber got of one kind, held against what was published.
 
-use super::Seat;
 use super::clips::Clips;
-use client::RecordReport;
+use super::meeting::Received;
 use serde::Serialize;
 use wire::Kind;
 use wire::mark::Marks;
@@ -11,6 +10,9 @@ use wire::mark::Marks;
 #[derive(Serialize)]
 pub(super) struct Outcome {
     pub(super) subscriber: String,
+    pub(super) meeting: &'static str,
+    /// Where the controller sent it.
+    pub(super) mmr: String,
     pub(super) transport: &'static str,
     pub(super) ip: &'static str,
     pub(super) kind: Kind,
@@ -45,11 +47,12 @@ impl Outcome {
 }
 
 /// One outcome per kind, also where nothing came at all.
-pub(super) fn judge(seat: Seat, report: &RecordReport, clips: &Clips) -> Vec<Outcome> {
-    Kind::ALL.into_iter().map(|kind| judge_kind(seat, report, clips, kind)).collect()
+pub(super) fn judge(received: &Received, clips: &Clips) -> Vec<Outcome> {
+    Kind::ALL.into_iter().map(|kind| judge_kind(received, clips, kind)).collect()
 }
 
-fn judge_kind(seat: Seat, report: &RecordReport, clips: &Clips, kind: Kind) -> Outcome {
+fn judge_kind(received: &Received, clips: &Clips, kind: Kind) -> Outcome {
+    let &Received { meeting, seat, ref report } = received;
     let published = &clips.of(kind).frames;
     let stream = report.streams.iter().find(|stream| stream.kind == kind);
     let packets = stream.map(|stream| stream.packets).unwrap_or_default();
@@ -62,6 +65,8 @@ fn judge_kind(seat: Seat, report: &RecordReport, clips: &Clips, kind: Kind) -> O
     let latency = stream.and_then(|stream| stream.latency_us);
     Outcome {
         subscriber: seat.name(),
+        meeting,
+        mmr: report.mmr.clone().unwrap_or_default(),
         transport: seat.transport.name(),
         ip: seat.ip_name(),
         kind,

@@ -4,8 +4,10 @@ use super::Verdict;
 use super::outcome::Outcome;
 use std::fmt::Write;
 
-const HEADINGS: [&str; 10] = [
+const HEADINGS: [&str; 12] = [
     "subscriber",
+    "meeting",
+    "MMR",
     "kind",
     "expected",
     "delivered",
@@ -17,7 +19,7 @@ const HEADINGS: [&str; 10] = [
     "frames identical",
 ];
 /// Names to the left, numbers to the right.
-const LEFT: usize = 2;
+const LEFT: usize = 4;
 
 /// A row per subscriber and kind.
 pub(super) fn render(outcomes: &[Outcome]) -> String {
@@ -47,7 +49,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
     text
 }
 
-fn row(outcome: &Outcome) -> [String; 10] {
+fn row(outcome: &Outcome) -> [String; 12] {
     let ms = |micros: Option<u64>| match micros {
         Some(micros) => format!("{}.{:02}", micros / 1000, micros % 1000 / 10),
         None => "–".into(),
@@ -59,6 +61,8 @@ fn row(outcome: &Outcome) -> [String; 10] {
     let complete = if outcome.is_complete() { "" } else { " ✗" };
     [
         outcome.subscriber.clone(),
+        outcome.meeting.to_owned(),
+        outcome.mmr.clone(),
         outcome.kind.to_string(),
         outcome.expected.to_string(),
         outcome.delivered.to_string(),

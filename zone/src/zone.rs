@@ -1,0 +1,207 @@
+//! The parts of a zone, and the keys and tokens that join them.
+
+use client::{ControllerUrl, Destination, Token};
+use mmr::Config as MmrConfig;
+use mmr::dev::{ADMIN_SOCKET, Dev};
+use std::error::Error;
+use std::net::{Ipv6Addr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+use wire::MmrId;
+use wire::token::Role;
+use wire::zone::ZoneState;
+use zc_agent::core::Thresholds;
+
+/// Operators and agents of this zone prove who they are with it.
+const BEARER_FILE: &str = "bearer-token";
+/// How long everything may take to be there: agents report once a second.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running zone. All of it ends when it is dropped.
+pub struct Zone {
+    // Those who report end before those they report to.
+    members: Vec<Member>,
+    controller: zone_controller::Daemon,
+    /// The web infrastructure's keys: makes the participants' tokens.
+    web: Dev,
+    /// The controller's keys, and its store.
+    keys: Dev,
+}
+
+/// An MMR and its agent.
+pub struct Member {
+    /// Its name in the zone.
+    pub id: MmrId,
+    /// The daemon; `None` once it was killed.
+    pub daemon: Option<mmr::Daemon>,
+    dev: Dev,
+    _agent: zc_agent::Agent,
+}
+
+/// Which ports an MMR takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    /// UDP and TCP; 0: a free one.
+    pub media: u16,
+    /// TLS; 0: a free one.
+    pub tls: u16,
+}
+
+impl Zone {
+    /// Starts a controller and an MMR for each pair of ports, on loopback, and waits until the controller has heard
+    /// of all. `change` has a last word on each MMR's configuration.
+    ///
+    /// # Errors
+    /// Anything that can't be had.
+    pub async fn start(
+        ports: &[Ports],
+        change: impl Fn(&mut MmrConfig),
+    ) -> Result<Self, Box<dyn Error>> {
+        let (web, keys) = (Dev::temporary()?, Dev::temporary()?);
+        let controller = zone_controller::Daemon::start(&controller_config(&web, &keys)?)?;
+        let mut zone = Self { members: Vec::new(), controller, web, keys };
+        for (number, ports) in (1..).zip(ports) {
+            let member = zone.start_member(number, *ports, &change)?;
+            zone.members.push(member);
+        }
+        zone.wait_for_all().await?;
+        Ok(zone)
+    }
+
+    fn start_member(
+        &self,
+        number: usize,
+        ports: Ports,
+        change: impl Fn(&mut MmrConfig),
+    ) -> Result<Member, Box<dyn Error>> {
+        let id = MmrId::try_from(format!("mmr-{number}"))?;
+        let dev = Dev::temporary()?;
+        let mut config = dev.config();
+        config.listen.media_port = ports.media;
+        config.listen.tls_port = ports.tls;
+        // Nobody comes in but by the controller.
+        config.token_keys = self.keys.dir().join("token-keys.json");
+        change(&mut config);
+        let daemon = mmr::Daemon::start(config)?;
+        let agent = zc_agent::Agent::start(&self.agent_config(id.clone(), &dev))?;
+        Ok(Member { id, daemon: Some(daemon), dev, _agent: agent })
+    }
+
+    fn agent_config(&self, id: MmrId, dev: &Dev) -> zc_agent::Config {
+        let controllers = zc_agent::config::Controllers {
+            urls: vec![self.url().parse().expect("an origin")],
+            ca: self.keys.ca_file(),
+            identity: None,
+            token: Some(self.keys.dir().join(BEARER_FILE)),
+        };
+        let mut config = zc_agent::Config::with_defaults(mmr::dev::ZONE, id, controllers);
+        config.mmr.socket = dev.dir().join(ADMIN_SOCKET);
+        // All MMRs share one host with whatever else runs there: only what is their own counts.
+        config.thresholds =
+            Thresholds { core: None, network: None, memory: None, ..config.thresholds };
+        config
+    }
+
+    async fn wait_for_all(&self) -> Result<(), Box<dyn Error>> {
+        let all = async {
+            loop {
+                let state = self.state();
+                let fit = state.mmrs.iter().filter(|mmr| mmr.unfit.is_none()).count();
+                if state.store_reachable && fit == self.members.len() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let late = |_| "the agents did not report in time: see the log (RUST_LOG=info)";
+        Ok(tokio::time::timeout(PATIENCE, all).await.map_err(late)?)
+    }
+
+    /// Ends an MMR at once, without a word to anybody; its agent goes on.
+    pub async fn kill(&mut self, id: &str) {
+        let member = self.members.iter_mut().find(|member| member.id.as_str() == id);
+        if let Some(daemon) = member.and_then(|member| member.daemon.take()) {
+            daemon.stop().await;
+        }
+    }
+
+    /// Ends everything, MMRs first.
+    pub async fn stop(mut self) {
+        for member in &mut self.members {
+            if let Some(daemon) = member.daemon.take() {
+                daemon.stop().await;
+            }
+        }
+        self.controller.stop().await;
+    }
+
+    /// The MMRs.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The zone as its controller sees it.
+    pub fn state(&self) -> ZoneState {
+        self.controller.controller().zone_state()
+    }
+
+    /// The controller itself.
+    pub fn controller(&self) -> &zone_controller::controller::Controller {
+        self.controller.controller()
+    }
+
+    /// Where participants ask.
+    pub fn destination(&self) -> Destination {
+        let urls = self.controller.addresses().iter().map(|at| {
+            let url: ControllerUrl = format!("https://{at}").parse().expect("an origin");
+            url
+        });
+        Destination::Zone(urls.collect())
+    }
+
+    /// The controller's `https://IP:PORT`, over IPv4.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.controller.addresses()[0])
+    }
+
+    /// What a participant shows the controller.
+    pub fn token(&self, meeting: &str, participant: &str, role: Role) -> Token {
+        Token::new(self.web.token(meeting, participant, role))
+    }
+
+    /// The certificates of the controller and of all MMRs, PEM.
+    pub fn ca_pem(&self) -> String {
+        let mut pem = self.keys.ca_pem().to_owned();
+        self.members.iter().for_each(|member| pem += member.dev.ca_pem());
+        pem
+    }
+}
+
+fn controller_config(
+    web: &Dev,
+    keys: &Dev,
+) -> Result<zone_controller::config::Config, Box<dyn Error>> {
+    let bearer = format!("{:032x}", rand::random::<u128>());
+    write(&keys.dir().join(BEARER_FILE), &bearer)?;
+    // Containers often have no IPv6.
+    let has_ipv6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let listen = if has_ipv6 { "\"127.0.0.1\", \"::1\"" } else { "\"127.0.0.1\"" };
+    let text = format!(
+        "zone = \"{}\"\nname = \"zc-1\"\n\
+         [listen]\naddresses = [{listen}]\nport = 0\n\
+         [tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"\n\
+         [tokens]\nkeys = \"{}\"\nsigning_key = \"signing-key.pem\"\n\
+         [agents]\ntokens = \"{BEARER_FILE}\"\n\
+         [operators]\ntokens = \"{BEARER_FILE}\"\n\
+         [store]\nfile = \"zone.redb\"\n",
+        mmr::dev::ZONE,
+        web.dir().join("token-keys.json").display(),
+    );
+    let file = keys.dir().join("zone-controller.toml");
+    Ok(zone_controller::config::Config::parse(&file, &text)?)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    let told = |cause| format!("{} can't be written: {cause}", file.display());
+    Ok(std::fs::write(file, text).map_err(told)?)
+}
