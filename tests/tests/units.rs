@@ -106,7 +106,7 @@ fn the_agent_samples_and_reports_in_its_sandbox() {
     let said = words(&once);
     // Before its first line the test's own stands.
     let report =
-        Report::parse(said[said.find('{').unwrap()..said.rfind('}').unwrap() + 1].as_bytes());
+        Report::parse(&said.as_bytes()[said.find('{').unwrap()..said.rfind('}').unwrap() + 1]);
     let Report { state, host, .. } = report.unwrap();
     assert_eq!(state, State::Starting, "there is no router");
     assert!(host.cores > 0 && host.memory.total_bytes > 0, "{host:?}");

@@ -5,7 +5,6 @@ use super::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use router::MeetingId;
-use std::net::IpAddr;
 use std::time::Duration;
 use wire::srtp::{MasterKey, SessionKeys};
 use wire::{Bitrate, Kind};
@@ -336,7 +335,7 @@ fn an_address_in_use_by_another_family_stays_on_the_sockets() {
         source: "[2001:db8::1]:8801".parse().expect("an address"),
         size_max: 1_500,
     };
-    let question = Question { socket: 1, remote: IpAddr::from(remote.ip()) };
+    let question = Question { socket: 1, remote: remote.ip() };
     world.plane.hear_next_hop(&question, Some(known), &mut world.kernel);
     assert!(world.plane.plan(world.now, &mut world.kernel).is_empty());
 }
