@@ -66,10 +66,13 @@ pub struct Publisher {
     /// The MMR before, as long as somebody may still hear it.
     old: Option<Old>,
     /// What was sent at MMRs that were left.
-    left: JoinSet<Result<(Vec<SentReport>, Vec<LinkReport>), ClientError>>,
+    left: JoinSet<Result<Sent, ClientError>>,
     repeat: bool,
     duration: Option<Duration>,
 }
+
+/// What was sent at one MMR, and over what.
+type Sent = (Vec<SentReport>, Vec<LinkReport>);
 
 struct Old {
     stay: Stay,

@@ -1,11 +1,11 @@
 //! A publisher at one MMR: its session, its streams and who else is there.
 
 use super::pace::{Pacer, Timetable};
-use super::{SentReport, Source, declared_bitrate, new_key, payload_type};
+use super::{Sent, SentReport, Source, declared_bitrate, new_key, payload_type};
 use crate::media::Clip;
 use crate::send::LayerSender;
 use crate::session::{Events, Session, SessionEvent};
-use crate::{ClientError, Link, LinkReport, limits};
+use crate::{ClientError, Link, limits};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Stay {
     }
 
     /// Waits for the last repairs, and leaves.
-    pub(super) async fn end(mut self) -> Result<(Vec<SentReport>, Vec<LinkReport>), ClientError> {
+    pub(super) async fn end(mut self) -> Result<Sent, ClientError> {
         self.pacers.abort_all();
         for stream in &self.streams {
             stream.link.linger().await?;
@@ -96,7 +96,7 @@ impl Stay {
     }
 
     /// Leaves at once.
-    pub(super) async fn leave(self) -> Result<(Vec<SentReport>, Vec<LinkReport>), ClientError> {
+    pub(super) async fn leave(self) -> Result<Sent, ClientError> {
         let (mut sent, mut links) = (Vec::new(), Vec::new());
         for Published { kind, stream, link, layers } in &self.streams {
             for (layer, (ssrc, clip)) in layers.iter().enumerate() {
