@@ -10,8 +10,11 @@ const RIGHT: f64 = 130.0;
 const BAR: f64 = 18.0;
 const GAP: f64 = 4.0;
 const GROUP: f64 = 30.0;
-const LEGEND: f64 = 26.0;
-const COLOURS: [&str; 4] = ["#3e63dd", "#8da4ef", "#d9a514", "#889096"];
+const LEGEND: f64 = 22.0;
+const COLOURS: [&str; 5] = ["#889096", "#8da4ef", "#30a46c", "#3e63dd", "#d9a514"];
+/// Of bars in one piece: ours, and what they are held against.
+const OURS: usize = 3;
+const THEIRS: usize = 0;
 
 /// One bar.
 pub(super) struct Bar {
@@ -61,9 +64,9 @@ impl Bars {
     fn draw(&self, body: &mut String, bar: &Bar, top: f64, scale: f64) {
         let (middle, mut x) = (top + 13.0, LEFT);
         let _ = write!(body, "<text x=8 y={middle:.0}>{}</text>", bar.name);
-        for (index, (_, value)) in bar.segments.iter().enumerate() {
+        for (segment, value) in &bar.segments {
             let width = value * scale;
-            let colour = self.colour(bar, index);
+            let colour = self.colour(bar, segment);
             let _ = write!(
                 body,
                 "<rect x={x:.1} y={top:.0} width={width:.1} height={BAR} fill='{colour}'/>"
@@ -81,30 +84,43 @@ impl Bars {
     }
 
     /// Segments are told apart by colour; whole bars by whether they are ours.
-    fn colour(&self, bar: &Bar, index: usize) -> &'static str {
-        match (bar.segments.len(), bar.name.starts_with("floor")) {
-            (1, true) => COLOURS[3],
-            (1, false) => COLOURS[0],
-            _ => COLOURS[index % COLOURS.len()],
+    fn colour(&self, bar: &Bar, segment: &str) -> &'static str {
+        let segments = self.segments();
+        if segments.is_empty() {
+            return COLOURS[if bar.name.starts_with("floor") { THEIRS } else { OURS }];
         }
+        let index = segments.iter().position(|name| *name == segment).unwrap_or(0);
+        COLOURS[index % COLOURS.len()]
+    }
+
+    /// The names of all segments, as they come; none when all bars are in one piece.
+    fn segments(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.bars.iter().all(|bar| bar.segments.len() == 1) {
+            return names;
+        }
+        for (name, _) in self.bars.iter().flat_map(|bar| &bar.segments) {
+            if !names.contains(name) {
+                names.push(*name);
+            }
+        }
+        names
     }
 
     fn legend_height(&self) -> f64 {
-        if self.bars.iter().any(|bar| bar.segments.len() > 1) { LEGEND } else { 0.0 }
+        LEGEND * self.segments().len() as f64
     }
 
+    /// A line for each segment.
     fn legend(&self) -> String {
         let mut legend = String::new();
-        let Some(bar) = self.bars.iter().find(|bar| bar.segments.len() > 1) else { return legend };
-        let mut x = 0.0;
-        for (index, (name, _)) in bar.segments.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
+        for (index, name) in self.segments().into_iter().enumerate() {
+            let (top, colour) = (LEGEND * index as f64, COLOURS[index % COLOURS.len()]);
             let _ = write!(
                 legend,
-                "<rect x={x} y=4 width=14 height=14 fill='{colour}'/><text x={} y=16>{name}</text>",
-                x + 20.0
+                "<rect x=0 y={top} width=14 height=14 fill='{colour}'/><text x=20 y={}>{name}</text>",
+                top + 12.0
             );
-            x += 40.0 + 7.5 * name.len() as f64;
         }
         legend
     }
@@ -129,5 +145,20 @@ mod tests {
         let svg = bars.render();
         assert!(svg.contains("width=680.0") && svg.contains("width=170.0"), "{svg}");
         assert!(svg.contains("400 ns"));
+    }
+
+    #[test]
+    fn a_segment_has_one_colour_in_every_bar_and_a_line_in_the_legend() {
+        let mut bars = Bars::new("ns");
+        let group = || "a".to_owned();
+        let floor = vec![("thread", 10.0), ("outside", 10.0)];
+        bars.push(Bar { group: group(), name: "floor", segments: floor });
+        let uring = vec![("route", 10.0), ("outside", 10.0)];
+        bars.push(Bar { group: group(), name: "uring", segments: uring });
+        let svg = bars.render();
+        let drawn = |colour: &str| svg.matches(&format!("fill='{colour}'")).count();
+        // Each once in the legend; what lies outside in both bars.
+        assert_eq!(COLOURS.map(drawn), [2, 3, 2, 0, 0], "{svg}");
+        assert!(["thread", "outside", "route"].iter().all(|name| svg.contains(name)), "{svg}");
     }
 }
