@@ -283,6 +283,7 @@ impl Placement {
     }
 
     fn refuse(&mut self, why: Why, wait: Duration) -> Refused {
+        let wait = wait.max(RETRY_MIN);
         Refused { why, retry_after: wait.mul_f64(1.0 + self.rng.random::<f64>()) }
     }
 }
@@ -323,6 +324,9 @@ enum Stay {
     No(Why),
     Leave,
 }
+
+/// A pace says when there is room for one, but many wait for it: asking more often only costs.
+const RETRY_MIN: Duration = Duration::from_millis(500);
 
 /// At least how long until asking again may help.
 fn retry_after(why: Why) -> Duration {

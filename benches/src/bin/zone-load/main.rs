@@ -11,6 +11,7 @@ mod zone;
 
 use clap::Parser;
 use connection::Connection;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,6 +68,9 @@ impl Timed {
     }
 }
 
+/// Handshakes under way at once.
+const CONNECTING_AT_ONCE: usize = 64;
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main(flavor = "current_thread")]
@@ -74,21 +78,25 @@ async fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let zone = Arc::new(Zone::start(args.core)?);
     let before = zone.memory()?;
-    println!("connecting {} MMRs and {} clients", args.mmrs, args.clients);
-    let mut mmrs = Vec::new();
-    for mmr in 0..args.mmrs {
-        let mut connection = zone.connect().await?;
-        // Everybody is known before it begins.
-        connection.ask(&zone.report(mmr, 1)).await?;
-        mmrs.push(connection);
-    }
-    let with_mmrs = zone.memory()?;
-    let mut clients = Vec::new();
-    for _ in 0..args.clients {
-        clients.push(zone.connect().await?);
-    }
     println!("signing {} tokens", args.assigns * args.seconds);
     let mut asks = zone.asks(args.assigns * args.seconds, args.meeting);
+    println!("connecting {} MMRs and {} clients", args.mmrs, args.clients);
+    // Many at once: the controller ends connections that are idle for ten seconds.
+    let mmrs: Vec<_> = stream::iter((0..args.mmrs).map(|mmr| {
+        let zone = &zone;
+        async move {
+            let mut connection = zone.connect().await?;
+            // Everybody is known before it begins.
+            connection.ask(&zone.report(mmr, 1)).await?;
+            Ok::<_, Failure>(connection)
+        }
+    }))
+    .buffered(CONNECTING_AT_ONCE)
+    .try_collect()
+    .await?;
+    let with_mmrs = zone.memory()?;
+    let clients = stream::iter((0..args.clients).map(|_| zone.connect()));
+    let clients: Vec<_> = clients.buffered(CONNECTING_AT_ONCE).try_collect().await?;
 
     let (reports, assigns) = (Timed::new(), Timed::new());
     let cpu_before = zone.cpu()?;
