@@ -117,7 +117,7 @@ impl Zone {
         Ok(tokio::time::timeout(PATIENCE, all).await.map_err(late)?)
     }
 
-    /// Ends an MMR at once, without a word to anybody; its agent goes on.
+    /// Ends an MMR without a drain; its agent goes on.
     pub async fn kill(&mut self, id: &str) {
         let member = self.members.iter_mut().find(|member| member.id.as_str() == id);
         if let Some(daemon) = member.and_then(|member| member.daemon.take()) {
