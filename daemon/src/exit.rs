@@ -1,13 +1,14 @@
-//! How a command ends: an exit code, and one line that says why.
+//! How a program begins and ends: its command line, an exit code, and one line that says why.
 
 use crate::config::ConfigError;
+use clap::Parser;
 use std::io::{ErrorKind, Write, stdout};
 use std::process::ExitCode;
 
 /// A command failed while it ran.
 const FAILED: u8 = 1;
 /// The command line can't be understood (sysexits.h EX_USAGE).
-pub const USAGE: u8 = 64;
+const USAGE: u8 = 64;
 /// The configuration can't be used (sysexits.h EX_CONFIG).
 const CONFIG: u8 = 78;
 
@@ -42,9 +43,21 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// The exit code of a program; what failed is told on standard error.
-pub fn main(program: &str, done: Result<(), Failure>) -> ExitCode {
-    match done {
+/// Reads the command line, runs what it asks for, and gives the exit code; what failed is told on
+/// standard error.
+pub fn main<Args: Parser>(
+    program: &str,
+    run: impl FnOnce(Args) -> Result<(), Failure>,
+) -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Nowhere to tell when the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
             eprintln!("{program}: {message}");

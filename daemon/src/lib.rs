@@ -9,8 +9,10 @@
 pub mod config;
 pub mod credential;
 mod exit;
+mod foreground;
 pub mod identity;
 pub mod log;
 pub mod systemd;
 
-pub use exit::{Failure, USAGE, main, say};
+pub use exit::{Failure, main, say};
+pub use foreground::{hear, runtime, runtime_of_threads};

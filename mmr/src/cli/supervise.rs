@@ -3,10 +3,10 @@
 use super::Failure;
 use super::check::load;
 use crate::{Config, Daemon, Error};
-use daemon::systemd;
+use daemon::{hear, systemd};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::time::{Interval, interval};
 
 /// How often threads, and the participants left in a drain, are looked at.
@@ -41,11 +41,6 @@ impl<'a> Supervisor<'a> {
         drain_deadline: Duration,
         source: Option<(&'a Path, Config)>,
     ) -> Result<Self, Failure> {
-        let hear = |kind| {
-            signal(kind).map_err(|cause| {
-                Failure::failed(format!("signals can't be heard: {cause}. Allow more open files."))
-            })
-        };
         let reloads = |(file, running)| {
             Ok::<_, Failure>(Reloads { hang_up: hear(SignalKind::hangup())?, file, running })
         };

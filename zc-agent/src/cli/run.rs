@@ -1,12 +1,11 @@
 //! `zc-agent run`: the agent in the foreground, for systemd or a terminal.
 
-use super::runtime;
 use crate::agent::Agent;
 use crate::config::Config;
-use daemon::{Failure, systemd};
+use daemon::{Failure, hear, runtime, systemd};
 use std::path::Path;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::time::interval;
 
 /// How often tasks are looked at, and the watchdog is fed if there is a new report.
@@ -22,7 +21,7 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
         let controllers = config.controllers.urls.len();
         tracing::info!(mmr = %config.mmr.id, zone = config.zone, controllers, "running");
         systemd::ready();
-        let ended = signals.watch(&agent, file, config).await;
+        let ended = signals.watch(&agent, file, &config).await;
         systemd::stopping();
         ended
     })
@@ -36,11 +35,6 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
-        let hear = |kind| {
-            signal(kind).map_err(|cause| {
-                Failure::failed(format!("signals can't be heard: {cause}. Allow more open files."))
-            })
-        };
         Ok(Self {
             terminate: hear(SignalKind::terminate())?,
             interrupt: hear(SignalKind::interrupt())?,
@@ -49,19 +43,14 @@ impl Signals {
     }
 
     /// Returns when the agent should end; an error when it must.
-    async fn watch(
-        &mut self,
-        agent: &Agent,
-        file: &Path,
-        mut running: Config,
-    ) -> Result<(), Failure> {
+    async fn watch(&mut self, agent: &Agent, file: &Path, running: &Config) -> Result<(), Failure> {
         let mut looks = interval(LOOK_INTERVAL);
         let mut sequence = 0;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
-                _ = self.hang_up.recv() => reload(agent, file, &mut running),
+                _ = self.hang_up.recv() => reload(agent, file, running),
                 _ = looks.tick() => {
                     if agent.has_failed() {
                         let why = "a task has ended: the log above says why. Start the agent again.";
@@ -77,7 +66,7 @@ impl Signals {
     }
 }
 
-fn reload(agent: &Agent, file: &Path, running: &mut Config) {
+fn reload(agent: &Agent, file: &Path, running: &Config) {
     systemd::reloading();
     match try_reload(agent, file) {
         Ok(config) => {

@@ -6,27 +6,17 @@ mod simulate;
 
 use crate::config::{Config, Store};
 use crate::credentials::{Credentials, etcd_client};
-use ::daemon::{Failure, USAGE, say};
+use ::daemon::{Failure, say};
 use args::{Args, Command, ConfigArgs};
-use clap::Parser;
 use std::process::ExitCode;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => {
-            // Nowhere to tell when the terminal is gone.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
-        }
-    };
-    let done = match args.command {
+    ::daemon::main("zone-controller", |args: Args| match args.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check(&args),
         Command::Simulate(args) => simulate::simulate(&args),
-    };
-    ::daemon::main("zone-controller", done)
+    })
 }
 
 fn check(args: &ConfigArgs) -> Result<(), Failure> {

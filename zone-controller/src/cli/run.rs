@@ -3,17 +3,13 @@
 use super::args::ConfigArgs;
 use crate::config::Config;
 use crate::{Daemon, Error};
-use ::daemon::{Failure, systemd};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use ::daemon::{Failure, hear, runtime_of_threads, systemd};
+use tokio::signal::unix::SignalKind;
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
     ::daemon::log::start(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|cause| {
-        Failure::failed(format!("no runtime: {cause}. Allow more open files and threads (ulimit)."))
-    })?;
-    runtime.block_on(supervise(args, config))
+    runtime_of_threads()?.block_on(supervise(args, config))
 }
 
 async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure> {
@@ -49,12 +45,6 @@ async fn due(feedings: &mut Option<tokio::time::Interval>) {
         Some(feedings) => drop(feedings.tick().await),
         None => std::future::pending().await,
     }
-}
-
-fn hear(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|cause| {
-        Failure::failed(format!("signals can't be heard: {cause}. Allow more open files."))
-    })
 }
 
 fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) {
