@@ -3,7 +3,7 @@
 //!
 //! Not for production: the private keys lie in a folder that only its owner may enter.
 
-use crate::config::{Config, Limits, Listen, Tls};
+use crate::config::{Config, Limits, Listen, TlsFiles};
 use crate::{Error, files};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -75,7 +75,7 @@ impl Dev {
     /// The configuration of a router that listens on free ports of 127.0.0.1 and ::1, with two
     /// workers.
     pub fn config(&self) -> Config {
-        let tls = Tls {
+        let tls = TlsFiles {
             certificate: self.dir.join("certificate.pem"),
             key: self.dir.join("certificate-key.pem"),
         };

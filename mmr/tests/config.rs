@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 use expect_test::{Expect, expect};
-use mmr::config::{Config, Tls};
+use mmr::config::{Config, TlsFiles};
 use std::path::Path;
 
 const REQUIRED: &str = "\
@@ -31,7 +31,7 @@ fn check(more: &str, expected: Expect) {
 fn the_commented_file_shows_every_key_with_its_default() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mmr.toml");
     let text = std::fs::read_to_string(file).unwrap();
-    let tls = Tls {
+    let tls = TlsFiles {
         certificate: "/etc/mmr/certificate.pem".into(),
         key: "/etc/mmr/certificate-key.pem".into(),
     };

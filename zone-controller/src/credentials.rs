@@ -1,6 +1,6 @@
 //! The files a configuration names: certificates, keys and tokens. Read at start and at SIGHUP.
 
-use crate::config::{Config, Etcd, KeyPair};
+use crate::config::{Config, Etcd, TlsFiles};
 use crate::digest::digest;
 use ::daemon::credential::CredentialError;
 use ::daemon::identity::{provider, roots};
@@ -100,7 +100,7 @@ impl Bearers {
 
 /// TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1. Who has a certificate of the agents' authority may show it.
 fn server_config(config: &Config) -> Result<Arc<ServerConfig>, CredentialError> {
-    let KeyPair { certificate, key } = &config.tls;
+    let TlsFiles { certificate, key } = &config.tls;
     let identity =
         ::daemon::credential::identity(("tls.certificate", certificate), ("tls.key", key))?;
     let builder = ServerConfig::builder_with_provider(provider())

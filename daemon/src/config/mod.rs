@@ -1,10 +1,12 @@
 //! Configuration files: what people write in them, and what is said when it can't be used.
 
 mod error;
+mod listen;
 mod size;
 mod source;
 
 pub use error::ConfigError;
+pub use listen::{TlsFiles, TlsTable};
 pub use size::{parse_duration, parse_size};
 pub use source::{List, Number, Source, Text, line_of};
 

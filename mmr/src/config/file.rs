@@ -1,12 +1,10 @@
 //! `mmr.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused; every value
 //! is checked.
 
-use super::{
-    Buffers, Config, ConfigError, Limits, Listen, Tls, Workers, parse_duration, parse_size,
-};
+use super::{Buffers, Config, ConfigError, Limits, Listen, Workers, parse_duration, parse_size};
 use crate::express::ExpressChoice;
 use crate::network::BackendChoice;
-use daemon::config::{List, Number, Source, Text};
+use daemon::config::{List, Number, Source, Text, TlsTable};
 use daemon::log::LogTable;
 use router::limits;
 use serde::Deserialize;
@@ -74,13 +72,6 @@ struct DscpTable {
     video: Number,
     content: Number,
     control: Number,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsTable {
-    certificate: Text,
-    key: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -155,31 +146,10 @@ impl File {
     }
 }
 
-impl TlsTable {
-    fn check(self, source: Source<'_>) -> Result<Tls, ConfigError> {
-        let certificate = source.required(
-            self.certificate,
-            "tls.certificate",
-            "Name the PEM file with the certificate chain, leaf first.",
-        )?;
-        let key =
-            source.required(self.key, "tls.key", "Name the PEM file with the private key.")?;
-        Ok(Tls { certificate: source.path(&certificate), key: source.path(&key) })
-    }
-}
-
 impl ListenTable {
     fn check(self, source: Source<'_>) -> Result<Listen, ConfigError> {
         let defaults = Listen::default();
-        let listed = self.addresses.as_ref().map(Spanned::span);
-        let addresses = addresses(source, self.addresses)?.unwrap_or(defaults.addresses);
-        if addresses.is_empty() || addresses.len() > 8 {
-            return Err(source.wrong(
-                listed.unwrap_or(0..0),
-                "there must be 1 to 8 addresses to listen on",
-                "List them, such as [\"0.0.0.0\", \"::\"].",
-            ));
-        }
+        let addresses = source.listen_addresses(self.addresses, defaults.addresses)?;
         let written = self.tls_port.as_ref().or(self.media_port.as_ref()).map(Spanned::span);
         let media_port = source.number(self.media_port, 0..=65_535, defaults.media_port)?;
         let tls_port = source.number(self.tls_port, 0..=65_535, defaults.tls_port)?;
@@ -199,29 +169,9 @@ impl ListenTable {
     }
 }
 
-fn addresses(source: Source<'_>, list: List<String>) -> Result<Option<Vec<IpAddr>>, ConfigError> {
-    let Some(list) = list else { return Ok(None) };
-    let mut parsed = Vec::new();
-    for text in list.into_inner() {
-        let address: IpAddr = text.get_ref().parse().map_err(|_| {
-            source.wrong(
-                text.span(),
-                format!("\"{}\" is not an IP address", text.get_ref()),
-                "Write an IPv4 or IPv6 address without a port; names are not looked up.",
-            )
-        })?;
-        if parsed.contains(&address) {
-            let reason = format!("{address} is listed twice");
-            return Err(source.wrong(text.span(), reason, "List each address once."));
-        }
-        parsed.push(address);
-    }
-    Ok(Some(parsed))
-}
-
 fn addresses_to_tell(source: Source<'_>, list: List<String>) -> Result<Vec<IpAddr>, ConfigError> {
     let span = list.as_ref().map(Spanned::span);
-    let told = addresses(source, list)?.unwrap_or_default();
+    let told = source.addresses(list)?.unwrap_or_default();
     match told.iter().find(|address| address.is_unspecified()) {
         None => Ok(told),
         Some(any) => Err(source.wrong(

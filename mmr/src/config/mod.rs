@@ -6,7 +6,7 @@
 
 mod file;
 
-pub use daemon::config::{ConfigError, parse_duration, parse_size};
+pub use daemon::config::{ConfigError, TlsFiles, parse_duration, parse_size};
 pub use daemon::log::{Log, LogFormat};
 
 use crate::express::ExpressChoice;
@@ -39,7 +39,7 @@ pub struct Config {
     /// DSCP per kind.
     pub marks: Marks,
     /// The certificate of the TLS port.
-    pub tls: Tls,
+    pub tls: TlsFiles,
     /// JWKS file with the zone's public keys for join tokens.
     pub token_keys: PathBuf,
     /// How much of everything.
@@ -88,15 +88,6 @@ pub struct Buffers {
     pub send: usize,
 }
 
-/// The certificate of the TLS port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// PEM, the chain, leaf first.
-    pub certificate: PathBuf,
-    /// PEM, the private key.
-    pub key: PathBuf,
-}
-
 /// How much of everything; memory for it is taken at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -137,7 +128,7 @@ impl Config {
     }
 
     /// The values of every key that has a default, with the given names for the rest.
-    pub fn with_defaults(zone: &str, tls: Tls, token_keys: PathBuf) -> Self {
+    pub fn with_defaults(zone: &str, tls: TlsFiles, token_keys: PathBuf) -> Self {
         Self {
             zone: zone.to_owned(),
             listen: Listen::default(),

@@ -1,12 +1,11 @@
 //! `zone-controller.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused;
 //! every value is checked.
 
-use super::{Agents, Config, Etcd, KeyPair, Limits, Listen, Store, Tokens};
+use super::{Agents, Config, Etcd, Limits, Listen, Store, TlsFiles, Tokens};
 use crate::placement::{Pace, Rules, Strategy};
-use ::daemon::config::{ConfigError, List, Number, Source, Text, parse_duration};
+use ::daemon::config::{ConfigError, List, Number, Source, Text, TlsTable, parse_duration};
 use ::daemon::log::LogTable;
 use serde::Deserialize;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
@@ -20,7 +19,7 @@ struct File {
     #[serde(default)]
     listen: ListenTable,
     #[serde(default)]
-    tls: KeyPairTable,
+    tls: TlsTable,
     #[serde(default)]
     tokens: TokensTable,
     #[serde(default)]
@@ -44,13 +43,6 @@ struct File {
 struct ListenTable {
     addresses: List<String>,
     port: Number,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyPairTable {
-    certificate: Text,
-    key: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -185,36 +177,8 @@ impl ListenTable {
     fn check(self, source: Source<'_>) -> Result<Listen, ConfigError> {
         let defaults = Listen::default();
         let port = source.number(self.port, 0..=65_535, defaults.port)?;
-        let Some(listed) = self.addresses else { return Ok(Listen { port, ..defaults }) };
-        let span = listed.span();
-        let mut addresses = Vec::new();
-        for text in listed.into_inner() {
-            addresses.push(text.get_ref().parse::<IpAddr>().map_err(|_| {
-                source.wrong(
-                    text.span(),
-                    format!("\"{}\" is not an IP address", text.get_ref()),
-                    "Write an IPv4 or IPv6 address without a port; names are not looked up.",
-                )
-            })?);
-        }
-        if addresses.is_empty() || addresses.len() > 8 {
-            let remedy = "List them, such as [\"0.0.0.0\", \"::\"].";
-            return Err(source.wrong(span, "there must be 1 to 8 addresses to listen on", remedy));
-        }
+        let addresses = source.listen_addresses(self.addresses, defaults.addresses)?;
         Ok(Listen { addresses, port })
-    }
-}
-
-impl KeyPairTable {
-    fn check(self, source: Source<'_>) -> Result<KeyPair, ConfigError> {
-        let certificate = source.required(
-            self.certificate,
-            "tls.certificate",
-            "Name the PEM file with the certificate chain, leaf first.",
-        )?;
-        let key =
-            source.required(self.key, "tls.key", "Name the PEM file with the private key.")?;
-        Ok(KeyPair { certificate: source.path(&certificate), key: source.path(&key) })
     }
 }
 
@@ -279,7 +243,7 @@ impl StoreTable {
             return Err(source.wrong(span, "these are no URLs of etcd's members", remedy));
         }
         let identity = match (path(source, self.certificate), path(source, self.key)) {
-            (Some(certificate), Some(key)) => Some(KeyPair { certificate, key }),
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
             (None, None) => None,
             _ => {
                 let remedy = "Set both store.certificate and store.key, or neither.";

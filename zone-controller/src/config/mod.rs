@@ -6,6 +6,7 @@ mod file;
 
 use crate::placement::Rules;
 use ::daemon::config::ConfigError;
+pub use ::daemon::config::TlsFiles;
 use ::daemon::log::Log;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub struct Config {
     /// Where it listens.
     pub listen: Listen,
     /// What it shows everybody.
-    pub tls: KeyPair,
+    pub tls: TlsFiles,
     /// What it takes and signs.
     pub tokens: Tokens,
     /// How agents prove who they are.
@@ -52,15 +53,6 @@ pub struct Listen {
     pub addresses: Vec<IpAddr>,
     /// The same on each.
     pub port: u16,
-}
-
-/// A certificate chain and its key, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPair {
-    /// The chain, leaf first.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
 }
 
 /// What a controller takes and signs.
@@ -102,7 +94,7 @@ pub struct Etcd {
     /// The authority that signs its certificates.
     pub authority: Option<PathBuf>,
     /// What this controller shows it.
-    pub identity: Option<KeyPair>,
+    pub identity: Option<TlsFiles>,
 }
 
 /// How much of everything.
