@@ -1,5 +1,4 @@
-//! After start a worker's turn allocates nothing: a counting allocator sees a million packets
-//! through.
+//! After start a worker's turn allocates nothing: allocation-counter sees a million packets through.
 //!
 //! The test's own thread is the worker. Publishers, subscribers, another worker, the door and
 //! control are another thread, whose allocations do not count.
@@ -7,6 +6,7 @@
 
 mod meeting;
 
+use allocation_counter::measure;
 use meeting::{Client, Control, check, layer_ssrc, link_id, router_config, rtp};
 use mmr::exchange::{ControlEvent, Exchange, StreamArrival, WorkerOrder};
 use mmr::network::poll::PollNetwork;
@@ -17,8 +17,6 @@ use mmr::packet::{SLOT_LEN, SLOTS};
 use mmr::report::WorkerReport;
 use mmr::worker::{Flow, Worker};
 use router::{ConnectionId, Path, PeerMessage, WorkerId};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,46 +41,6 @@ const SUBSCRIBER: u32 = PUBLISHERS;
 const SUBSCRIBER_V6: u32 = PUBLISHERS + 1;
 const STREAM_SUBSCRIBER: u32 = PUBLISHERS + 2;
 const FAR_PUBLISHER: u32 = PUBLISHERS + 3;
-
-struct Counting;
-
-thread_local! {
-    static COUNTS: Cell<bool> = const { Cell::new(false) };
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn count() {
-    // Neither needs to be set up or torn down, so this works at any time in a thread's life.
-    if COUNTS.get() {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-    }
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller says.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        count();
-        // SAFETY: as the caller says.
-        unsafe { System.realloc(memory, layout, len) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as the caller says.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[test]
 fn a_million_packets_through_io_uring_allocate_nothing() {
@@ -114,22 +72,22 @@ fn turns_allocate_nothing<N: Network>(network: impl FnOnce(NetworkConfig, u16) -
     let world = World::new(exchange, &listening.addresses);
     let (accepted, stop) = (Arc::clone(&world.accepted), Arc::clone(&world.stop));
     let world = thread::spawn(move || world.run());
-    COUNTS.set(true);
-    drop(std::hint::black_box(Box::new(0)));
-    assert_eq!(ALLOCATIONS.replace(0), 1, "the counting counts");
+    let counted = measure(|| drop(std::hint::black_box(Box::new(0)))).count_total;
+    assert_eq!(counted, 1, "the counting counts");
     let deadline = Instant::now() + Duration::from_secs(120);
-    while accepted.load(Ordering::Relaxed) < PACKETS && !world.is_finished() {
-        assert_eq!(worker.turn().unwrap(), Flow::Continue);
-        assert!(
-            Instant::now() < deadline,
-            "{} packets in two minutes",
-            accepted.load(Ordering::Relaxed)
-        );
-    }
-    COUNTS.set(false);
+    let allocations = measure(|| {
+        while accepted.load(Ordering::Relaxed) < PACKETS && !world.is_finished() {
+            assert_eq!(worker.turn().unwrap(), Flow::Continue);
+            assert!(
+                Instant::now() < deadline,
+                "{} packets in two minutes",
+                accepted.load(Ordering::Relaxed)
+            );
+        }
+    });
     stop.store(true, Ordering::Relaxed);
     let seen = world.join().unwrap();
-    assert_eq!(ALLOCATIONS.get(), 0, "allocations in the worker's turns");
+    assert_eq!(allocations.count_total, 0, "allocations in the worker's turns");
     seen.check();
 }
 
