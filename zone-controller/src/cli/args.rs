@@ -22,7 +22,7 @@ Run it for real:
 Compare strategies of placement:
   zone-controller simulate --html placement.html
 
-Look and drain (docs/operations.md has more; TOKEN is a line of operators.tokens):
+Look and drain (docs/zone.md has more; TOKEN is a line of operators.tokens):
   curl -H \"Authorization: Bearer $TOKEN\" https://zc.example.org/v1/zone
   curl -H \"Authorization: Bearer $TOKEN\" --json '{\"deadline_s\": 600}' https://zc.example.org/v1/mmrs/mmr-1/drain
 

@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Examples:
-  sudo packet-rate --json run.json --html run.html     everything, the better part of an hour
+  sudo packet-rate --json run.json --html run.html     everything; the bar tells the time left
   sudo packet-rate --shape audio-50 --rounds 9         one shape, more rounds
   packet-rate --loopback --shape video-50              without root
 
