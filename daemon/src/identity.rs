@@ -2,11 +2,11 @@
 //!
 //! rustls on aws-lc-rs; the provider is named wherever one is wanted.
 
-use rustls::RootCertStore;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,11 +91,27 @@ impl Identity {
             })
     }
 
+    /// HTTPS for everybody: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1.
+    pub fn https(&self) -> Arc<ServerConfig> {
+        let mut tls = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("aws-lc-rs has the suites of both versions")
+            .with_no_client_auth()
+            .with_cert_resolver(self.resolver());
+        tls.alpn_protocols = https_protocols();
+        Arc::new(tls)
+    }
+
     /// Shows this certificate to every peer, as server (`ResolvesServerCert`) or client
     /// (`ResolvesClientCert`).
     pub fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.key)))
     }
+}
+
+/// What HTTPS is spoken as, best first (ALPN, RFC 7301).
+pub fn https_protocols() -> Vec<Vec<u8>> {
+    vec![b"h2".to_vec(), b"http/1.1".to_vec()]
 }
 
 /// The provider of all cryptography, named so that no process-wide default is needed or relied on.

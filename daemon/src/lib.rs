@@ -1,18 +1,23 @@
 //! What every daemon of the project does alike, from its start to its exit code.
 //!
 //! A daemon reads its configuration ([`config`]) and the files that names ([`credential`],
-//! [`identity`]), writes a log ([`log`]), tells systemd how it is ([`systemd`]), and ends with an
-//! exit code ([`Failure`]). What a wrong file is told with is the same everywhere: place, reason,
-//! remedy.
+//! [`identity`], [`bearer`]), writes a log ([`log`]), serves HTTPS ([`server`]) at a [`pace`], tells
+//! [`metrics`], and systemd how it is ([`systemd`]), and ends with an exit code ([`Failure`]). What a
+//! wrong file is told with is the same everywhere: place, reason, remedy.
 #![forbid(unsafe_code)]
 
+pub mod bearer;
 pub mod config;
 pub mod credential;
+pub mod digest;
 mod exit;
 mod foreground;
 pub mod identity;
 pub mod log;
+pub mod metrics;
+pub mod pace;
+pub mod server;
 pub mod systemd;
 
 pub use exit::{Failure, main, say};
-pub use foreground::{hear, runtime, runtime_of_threads};
+pub use foreground::{Asked, Signals, hear, runtime, runtime_of_threads};

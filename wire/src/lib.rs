@@ -14,6 +14,7 @@ pub mod ids;
 pub mod limits;
 pub mod load;
 pub mod mark;
+mod refusal;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
@@ -23,6 +24,7 @@ pub mod token;
 pub mod zone;
 
 pub use ids::{Bitrate, Kind, MmrId, Seq, Ssrc, StreamId, Transport};
+pub use refusal::Refusal;
 
 /// Bytes that do not follow their format. Carries no detail on purpose: it becomes a counted drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -91,18 +91,7 @@ pub struct Pong {
 }
 
 /// Why something asked of a controller was not done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Refusal {
-    /// For programs.
-    pub code: RefusalCode,
-    /// For people.
-    pub message: String,
-    /// After how many milliseconds asking again makes sense, with the same token (a refusal never
-    /// uses one up); absent when it makes none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 60_000))]
-    pub retry_after_ms: Option<u64>,
-}
+pub type Refusal = crate::Refusal<RefusalCode>;
 
 /// Why something asked of a controller was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

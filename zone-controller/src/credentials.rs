@@ -1,10 +1,9 @@
 //! The files a configuration names: certificates, keys and tokens. Read at start and at SIGHUP.
 
 use crate::config::{Config, Etcd, TlsFiles};
-use crate::digest::digest;
+use ::daemon::bearer::Bearers;
 use ::daemon::credential::CredentialError;
-use ::daemon::identity::{provider, roots};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use ::daemon::identity::{https_protocols, provider, roots};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::Path;
@@ -26,13 +25,6 @@ pub struct Credentials {
     /// Of operators.
     pub(crate) operators: Bearers,
 }
-
-/// Bearer tokens: kept as digests, compared in constant time.
-#[derive(Default)]
-pub(crate) struct Bearers(Vec<[u8; 32]>);
-
-/// Shorter ones could be guessed.
-const BEARER_LEN_MIN: usize = 32;
 
 impl Credentials {
     /// Reads and checks all files.
@@ -72,32 +64,6 @@ fn wrong_keys(key: &'static str, file: &Path, cause: &KeyError) -> CredentialErr
     }
 }
 
-impl Bearers {
-    fn load(key: &'static str, file: Option<&Path>) -> Result<Self, CredentialError> {
-        let Some(file) = file else { return Ok(Self::default()) };
-        let text = ::daemon::credential::text(key, file)?;
-        let lines: Vec<&str> =
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        if lines.is_empty() || lines.iter().any(|line| line.len() < BEARER_LEN_MIN) {
-            return Err(CredentialError {
-                key,
-                reason: format!(
-                    "{} holds no token, or one of less than 32 characters",
-                    file.display()
-                ),
-                remedy: "Write one token a line; `openssl rand -hex 32` makes one.".into(),
-            });
-        }
-        Ok(Self(lines.iter().map(|line| digest(line.as_bytes())).collect()))
-    }
-
-    /// Whether this is one of them.
-    pub(crate) fn has(&self, token: &str) -> bool {
-        let shown = digest(token.as_bytes());
-        self.0.iter().any(|known| verify_slices_are_equal(known, &shown).is_ok())
-    }
-}
-
 /// TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1. Who has a certificate of the agents' authority may show it.
 fn server_config(config: &Config) -> Result<Arc<ServerConfig>, CredentialError> {
     let TlsFiles { certificate, key } = &config.tls;
@@ -122,7 +88,7 @@ fn server_config(config: &Config) -> Result<Arc<ServerConfig>, CredentialError> 
         }
     };
     let mut tls = builder.with_cert_resolver(identity.resolver());
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls.alpn_protocols = https_protocols();
     Ok(Arc::new(tls))
 }
 

@@ -3,11 +3,12 @@
 use crate::config::{Config, Store as StoreChoice};
 use crate::controller::Controller;
 use crate::credentials::{Credentials, etcd_client};
-use crate::server::{ListenError, Listener};
+use crate::server::{REQUEST_PATIENCE, Site};
 use crate::store::etcd::EtcdStore;
 use crate::store::redb::RedbStore;
 use crate::store::{Store, StoreError};
 use ::daemon::credential::CredentialError;
+use ::daemon::server::{Limits, ListenError, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -47,14 +48,21 @@ impl Daemon {
         let credentials = Credentials::load(config)?;
         let store = open_store(config)?;
         let controller = Arc::new(Controller::new(config, credentials, store, rand::random()));
-        let listener = Listener::bind(config, Arc::clone(&controller))?;
-        let addresses = listener.addresses();
+        let site = Site::new(Arc::clone(&controller), &config.limits);
+        let limits = Limits {
+            connections: config.limits.connections,
+            connections_per_address: config.limits.connections_per_address,
+            end_patience: REQUEST_PATIENCE,
+        };
+        let counts = controller.counts.connections.clone();
+        let server = Server::bind(&config.listen, limits, counts, site)?;
+        let addresses = server.addresses();
         let (end, ended) = watch::channel(());
         let exchanging = {
             let controller = Arc::clone(&controller);
             tokio::spawn(async move { controller.exchange().await })
         };
-        let serving = tokio::spawn(listener.serve(ended));
+        let serving = tokio::spawn(server.serve(ended));
         Ok(Self { controller, addresses, end, serving, exchanging })
     }
 

@@ -9,7 +9,6 @@ pub mod config;
 pub mod controller;
 pub mod credentials;
 mod daemon;
-mod digest;
 pub mod limits;
 mod metrics;
 pub mod placement;
@@ -17,4 +16,5 @@ pub mod server;
 pub mod simulate;
 pub mod store;
 
+use ::daemon::digest;
 pub use daemon::{Daemon, Error};

@@ -1,14 +1,53 @@
 //! What every daemon that listens is told alike: on which addresses, with which certificate.
 
 use super::ConfigError;
-use super::source::{List, Source, Text};
+use super::source::{List, Number, Source, Text};
 use serde::Deserialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use toml::Spanned;
 
 /// The most addresses there is a reason to listen on.
 const ADDRESSES_MAX: usize = 8;
+
+/// Addresses and port. Port 0 takes a free one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Local addresses, at least one.
+    pub addresses: Vec<IpAddr>,
+    /// The same on each.
+    pub port: u16,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            addresses: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            port: 443,
+        }
+    }
+}
+
+/// The table `[listen]` of who listens on one port, as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTable {
+    addresses: List<String>,
+    port: Number,
+}
+
+impl ListenTable {
+    /// All addresses, port 443, unless something else is written.
+    ///
+    /// # Errors
+    /// The first value that can't be used.
+    pub fn check(self, source: Source<'_>) -> Result<Listen, ConfigError> {
+        let defaults = Listen::default();
+        let port = source.number(self.port, 0..=65_535, defaults.port)?;
+        let addresses = source.listen_addresses(self.addresses, defaults.addresses)?;
+        Ok(Listen { addresses, port })
+    }
+}
 
 /// The files of a certificate chain and its key, PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ mod size;
 mod source;
 
 pub use error::ConfigError;
-pub use listen::{TlsFiles, TlsTable};
+pub use listen::{Listen, ListenTable, TlsFiles, TlsTable};
 pub use size::{parse_duration, parse_size};
 pub use source::{List, Number, Source, Text, line_of};
 

@@ -21,7 +21,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     duration.filter(|duration| *duration <= DURATION_MAX)
 }
 
-/// Bytes: `65536`, `512KiB`, `4MiB`. `None` for anything else.
+/// Bytes: `65536`, `512KiB`, `4MiB`, `1GiB`. `None` for anything else.
 pub fn parse_size(text: &str) -> Option<usize> {
     let (number, unit) = split(text)?;
     let number = usize::try_from(number).ok()?;
@@ -29,6 +29,7 @@ pub fn parse_size(text: &str) -> Option<usize> {
         "" => Some(number),
         "KiB" => number.checked_mul(1 << 10),
         "MiB" => number.checked_mul(1 << 20),
+        "GiB" => number.checked_mul(1 << 30),
         _ => None,
     }
 }
@@ -53,6 +54,7 @@ mod tests {
             assert_eq!(parse_duration(wrong), None, "{wrong:?}");
         }
         assert_eq!(parse_size("4MiB"), Some(4 << 20));
+        assert_eq!(parse_size("1GiB"), Some(1 << 30));
         assert_eq!(parse_size("65536"), Some(65_536));
         for wrong in ["", "4MB", "MiB", "-4", "18446744073709551615MiB"] {
             assert_eq!(parse_size(wrong), None, "{wrong:?}");

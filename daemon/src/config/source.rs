@@ -1,9 +1,10 @@
 //! A configuration's text, and where in it a value stands.
 
-use super::ConfigError;
+use super::{ConfigError, parse_duration};
 use serde::de::DeserializeOwned;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::Spanned;
 
 /// The text being read.
@@ -95,6 +96,25 @@ impl Source<'_> {
         })
     }
 
+    /// A duration within `range`, or the default.
+    ///
+    /// # Errors
+    /// When it is none, or out of range.
+    pub fn duration(
+        &self,
+        value: Text,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Result<Duration, ConfigError> {
+        let remedy = format!(
+            "Write a whole number and its unit, such as \"500ms\", \"90s\", \"10m\" or \"2h\": {} s to {} s.",
+            range.start().as_secs_f64(),
+            range.end().as_secs_f64(),
+        );
+        let fits = |text: &str| parse_duration(text).filter(|duration| range.contains(duration));
+        self.text(value, default, fits, &remedy)
+    }
+
     /// The file as it is written; `example` is the commented one of the source tree.
     ///
     /// # Errors
@@ -143,6 +163,11 @@ impl Source<'_> {
     /// A path, relative ones from the configuration file's folder.
     pub fn path(&self, path: &str) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// A file, or none: an empty name is none.
+    pub fn file(&self, path: Text) -> Option<PathBuf> {
+        path.filter(|path| !path.get_ref().is_empty()).map(|path| self.path(path.get_ref()))
     }
 
     /// Line (from 1) and key of a place in the text.

@@ -3,8 +3,7 @@
 use super::args::ConfigArgs;
 use crate::config::Config;
 use crate::{Daemon, Error};
-use ::daemon::{Failure, hear, runtime_of_threads, systemd};
-use tokio::signal::unix::SignalKind;
+use ::daemon::{Asked, Failure, Signals, runtime_of_threads, systemd};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
@@ -13,10 +12,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
 }
 
 async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure> {
-    // Signals are caught before anybody can know that we run.
-    let mut terminate = hear(SignalKind::terminate())?;
-    let mut interrupt = hear(SignalKind::interrupt())?;
-    let mut hang_up = hear(SignalKind::hangup())?;
+    let mut signals = Signals::hear()?;
     let daemon = Daemon::start(&config).map_err(|error| match error {
         Error::Credential(error) => Failure::from(error.located(&args.config)),
         other => Failure::failed(other),
@@ -25,26 +21,13 @@ async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure>
         tracing::info!(%address, zone = config.zone, "listening");
     }
     systemd::ready();
-    let mut feedings = systemd::watchdog().map(|limit| tokio::time::interval(limit / 2));
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&daemon, args, &mut config),
-            () = due(&mut feedings) => systemd::feed_watchdog(),
-        }
+    while signals.next().await == Asked::Reload {
+        reload(&daemon, args, &mut config);
     }
     systemd::stopping();
     tracing::info!("ending");
     daemon.stop().await;
     Ok(())
-}
-
-async fn due(feedings: &mut Option<tokio::time::Interval>) {
-    match feedings {
-        Some(feedings) => drop(feedings.tick().await),
-        None => std::future::pending().await,
-    }
 }
 
 fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) {

@@ -1,9 +1,9 @@
 //! `zone-controller.toml` as it is written, and its way to a [`Config`]. Unknown keys are refused;
 //! every value is checked.
 
-use super::{Agents, Config, Etcd, Limits, Listen, Store, TlsFiles, Tokens};
+use super::{Agents, Config, Etcd, Limits, Store, TlsFiles, Tokens};
 use crate::placement::{Pace, Rules, Strategy};
-use ::daemon::config::{ConfigError, List, Number, Source, Text, TlsTable, parse_duration};
+use ::daemon::config::{ConfigError, List, ListenTable, Number, Source, Text, TlsTable};
 use ::daemon::log::LogTable;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -36,13 +36,6 @@ struct File {
     limits: LimitsTable,
     #[serde(default)]
     log: LogTable,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListenTable {
-    addresses: List<String>,
-    port: Number,
 }
 
 #[derive(Default, Deserialize)]
@@ -131,9 +124,9 @@ impl File {
             tls: self.tls.check(source)?,
             tokens: self.tokens.check(source)?,
             agents,
-            operators: path(source, self.operators.tokens),
+            operators: source.file(self.operators.tokens),
             store: self.store.check(source)?,
-            meetings_kept: duration(source, self.meetings.kept, 24 * hour, hour..=720 * hour)?,
+            meetings_kept: source.duration(self.meetings.kept, 24 * hour, hour..=720 * hour)?,
             rules: self.placement.check(source)?,
             limits: self.limits.check(source)?,
             log: self.log.check(source)?,
@@ -151,35 +144,6 @@ fn name(source: Source<'_>, name: Text) -> Result<String, ConfigError> {
         return Err(source.wrong(span.unwrap_or(0..0), reason, remedy));
     }
     Ok(name)
-}
-
-/// A file, or none: an empty name is none.
-fn path(source: Source<'_>, path: Text) -> Option<PathBuf> {
-    path.filter(|path| !path.get_ref().is_empty()).map(|path| source.path(path.get_ref()))
-}
-
-fn duration(
-    source: Source<'_>,
-    value: Text,
-    default: Duration,
-    range: std::ops::RangeInclusive<Duration>,
-) -> Result<Duration, ConfigError> {
-    let remedy = format!(
-        "Write a whole number and its unit, such as \"500ms\", \"90s\", \"10m\" or \"2h\": {} s to {} s.",
-        range.start().as_secs_f64(),
-        range.end().as_secs_f64(),
-    );
-    let fits = |text: &str| parse_duration(text).filter(|duration| range.contains(duration));
-    source.text(value, default, fits, &remedy)
-}
-
-impl ListenTable {
-    fn check(self, source: Source<'_>) -> Result<Listen, ConfigError> {
-        let defaults = Listen::default();
-        let port = source.number(self.port, 0..=65_535, defaults.port)?;
-        let addresses = source.listen_addresses(self.addresses, defaults.addresses)?;
-        Ok(Listen { addresses, port })
-    }
 }
 
 impl TokensTable {
@@ -200,15 +164,15 @@ impl TokensTable {
         Ok(Tokens {
             keys: source.path(&keys),
             signing_key: source.path(&signing_key),
-            ticket_keys: path(source, self.ticket_keys),
-            ticket_lifetime: duration(source, self.ticket_lifetime, 12 * hour, minute..=longest)?,
+            ticket_keys: source.file(self.ticket_keys),
+            ticket_lifetime: source.duration(self.ticket_lifetime, 12 * hour, minute..=longest)?,
         })
     }
 }
 
 impl AgentsTable {
     fn check(self, source: Source<'_>) -> Agents {
-        Agents { authority: path(source, self.authority), tokens: path(source, self.tokens) }
+        Agents { authority: source.file(self.authority), tokens: source.file(self.tokens) }
     }
 }
 
@@ -226,7 +190,7 @@ impl StoreTable {
         )?;
         if !is_etcd {
             let default = PathBuf::from("/var/lib/zone-controller/zone.redb");
-            return Ok(Store::Redb(path(source, self.file).unwrap_or(default)));
+            return Ok(Store::Redb(source.file(self.file).unwrap_or(default)));
         }
         let remedy = "List the cluster's members, such as [\"https://etcd-1.example.org:2379\"].";
         let Some(listed) = self.endpoints else {
@@ -242,7 +206,7 @@ impl StoreTable {
         if endpoints.is_empty() || !endpoints.iter().all(is_url) {
             return Err(source.wrong(span, "these are no URLs of etcd's members", remedy));
         }
-        let identity = match (path(source, self.certificate), path(source, self.key)) {
+        let identity = match (source.file(self.certificate), source.file(self.key)) {
             (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
             (None, None) => None,
             _ => {
@@ -250,7 +214,7 @@ impl StoreTable {
                 return Err(source.missing("store.key", remedy));
             }
         };
-        Ok(Store::Etcd(Etcd { endpoints, authority: path(source, self.authority), identity }))
+        Ok(Store::Etcd(Etcd { endpoints, authority: source.file(self.authority), identity }))
     }
 }
 
@@ -287,8 +251,8 @@ impl PlacementTable {
             strategy,
             full,
             full_for_meetings,
-            stale: duration(source, self.stale, defaults.stale, 2 * second..=60 * second)?,
-            settle: duration(source, self.settle, defaults.settle, Duration::ZERO..=60 * second)?,
+            stale: source.duration(self.stale, defaults.stale, 2 * second..=60 * second)?,
+            settle: source.duration(self.settle, defaults.settle, Duration::ZERO..=60 * second)?,
             meeting_pace: pace(self.meeting_per_s, self.meeting_burst, defaults.meeting_pace)?,
             mmr_pace: pace(self.mmr_per_s, self.mmr_burst, defaults.mmr_pace)?,
         })

@@ -6,9 +6,8 @@ mod file;
 
 use crate::placement::Rules;
 use ::daemon::config::ConfigError;
-pub use ::daemon::config::TlsFiles;
+pub use ::daemon::config::{Listen, TlsFiles};
 use ::daemon::log::Log;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,15 +43,6 @@ pub struct Config {
     pub limits: Limits,
     /// The log.
     pub log: Log,
-}
-
-/// Addresses and port. Port 0 takes a free one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// Local addresses, at least one.
-    pub addresses: Vec<IpAddr>,
-    /// The same on each.
-    pub port: u16,
 }
 
 /// What a controller takes and signs.
@@ -129,15 +119,6 @@ impl Config {
     /// As [`Config::load`].
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         file::parse(file, text)
-    }
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            addresses: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            port: 443,
-        }
     }
 }
 

@@ -1,22 +1,16 @@
 //! Prometheus metrics (OpenMetrics text). docs/metrics.md documents them, and a test compares.
 
 use crate::controller::Controller;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use ::daemon::metrics::{Out, as_f64};
+use ::daemon::server::Connections;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::{MetricType, TypedMetric};
-use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::zone::{RefusalCode, ZoneState};
-
-/// The content type of [`scrape`].
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Upper bounds, in seconds.
 const DURATIONS: [f64; 12] =
@@ -31,9 +25,7 @@ pub struct Counts {
     pub(crate) failed_hints: Counter,
     pub(crate) store_errors: Counter,
     assign_duration: Histogram,
-    /// Connections that were turned away.
-    pub(crate) connections_refused: Family<[(&'static str, &'static str); 1], Counter>,
-    pub(crate) connections: prometheus_client::metrics::gauge::Gauge,
+    pub(crate) connections: Connections,
 }
 
 /// What became of load reports.
@@ -64,8 +56,7 @@ impl Default for Counts {
             failed_hints: Counter::default(),
             store_errors: Counter::default(),
             assign_duration: Histogram::new(DURATIONS),
-            connections_refused: Family::default(),
-            connections: Default::default(),
+            connections: Connections::default(),
         }
     }
 }
@@ -102,12 +93,8 @@ fn name(code: RefusalCode) -> String {
 /// # Errors
 /// None: a `String` takes everything.
 pub(crate) fn scrape(controller: Arc<Controller>) -> Result<String, fmt::Error> {
-    let mut registry = Registry::default();
-    let zone = controller.zone_state();
-    registry.register_collector(Box::new(Scrape { controller, zone }));
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry)?;
-    Ok(text)
+    let scrape = Scrape { zone: controller.zone_state(), controller };
+    ::daemon::metrics::scrape("zone_controller", move |out| scrape.encode(out))
 }
 
 struct Scrape {
@@ -115,15 +102,8 @@ struct Scrape {
     zone: ZoneState,
 }
 
-impl fmt::Debug for Scrape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scrape").finish_non_exhaustive()
-    }
-}
-
-impl Collector for Scrape {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let mut out = Out(&mut encoder);
+impl Scrape {
+    fn encode(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let Self { controller, zone } = self;
         let labels = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -162,7 +142,7 @@ impl Collector for Scrape {
             "The same with what was placed and can't show in the report yet",
             of_each(|mmr| mmr.stress_corrected),
         )?;
-        controller.counts.encode(&mut out)
+        controller.counts.encode(out)
     }
 }
 
@@ -194,50 +174,6 @@ impl Counts {
             "From an assign that was read to its answer",
             &self.assign_duration,
         )?;
-        out.metric("connections", "Connections open", &self.connections)?;
-        out.metric(
-            "connections_refused",
-            "Connections that were turned away, by reason",
-            &self.connections_refused,
-        )
+        self.connections.encode(out)
     }
-}
-
-struct Out<'a, 'b>(&'a mut DescriptorEncoder<'b>);
-
-impl Out<'_, '_> {
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        self.metric(name, help, &ConstGauge::new(value))
-    }
-
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let name = format!("zone_controller_{name}");
-        let mut encoder = self.0.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-        for (labels, value) in values {
-            ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn metric<M: EncodeMetric + TypedMetric>(
-        &mut self,
-        name: &str,
-        help: &str,
-        metric: &M,
-    ) -> fmt::Result {
-        let name = format!("zone_controller_{name}");
-        let encoder = self.0.encode_descriptor(&name, help, None, M::TYPE)?;
-        metric.encode(encoder)
-    }
-}
-
-/// Counts above 2^53 lose their last digits; metrics are floats all the same.
-#[allow(clippy::cast_precision_loss, reason = "see above")]
-fn as_f64(count: u64) -> f64 {
-    count as f64
 }

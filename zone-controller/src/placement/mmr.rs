@@ -1,7 +1,7 @@
 //! One MMR: what it last said of itself, and what was placed on it since.
 
-use super::pace::Bucket;
 use super::{Heard, Rules};
+use ::daemon::pace::Bucket;
 use std::collections::VecDeque;
 use std::time::Duration;
 use wire::MmrId;

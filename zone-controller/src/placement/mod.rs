@@ -5,12 +5,11 @@
 //! controllers, is the store's. The server and `zone-controller simulate` use the same code.
 
 mod mmr;
-mod pace;
 mod rules;
 mod strategy;
 
+pub use ::daemon::pace::{Pace, Paces};
 pub use mmr::{Load, Unfit};
-pub use pace::{Pace, Paces};
 pub use rules::{Rules, Strategy};
 
 use crate::limits::{CONFIRM, FORGET_AFTER, MEETINGS_PACED_MAX, MMRS_MAX, SUSPECTS_MAX};

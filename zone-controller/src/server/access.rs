@@ -1,28 +1,15 @@
 //! Who is who: agents by certificate or bearer token, operators by token.
 
 use crate::controller::refusal;
-use crate::credentials::{Bearers, Credentials};
+use crate::credentials::Credentials;
+use ::daemon::bearer::{Bearers, shown};
+use ::daemon::server::Peer;
 use axum::http::{HeaderMap, header};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use wire::MmrId;
 use wire::zone::{Refusal, RefusalCode};
-
-/// The other end of a connection.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) address: IpAddr,
-    /// Its certificate, when it showed one of the agents' authority.
-    pub(super) certificate: Option<CertificateDer<'static>>,
-    /// Whether it has proved to be an agent: its connection may stay.
-    pub(super) trusted: Arc<AtomicBool>,
-}
 
 /// Whether there is anything that could make somebody an agent.
 pub(super) fn may_be_agent(
@@ -56,45 +43,30 @@ pub(super) fn agent(
         return Err(no_agent());
     }
     if let Some(peer) = peer {
-        peer.trusted.store(true, Ordering::Relaxed);
+        peer.keep();
     }
     Ok(())
 }
 
-/// Whether somebody may look: a bearer token, or the same as a password (browsers send that by
-/// themselves, so it never lets anybody change something).
+/// Whether somebody may look.
 pub(super) fn look(operators: &Bearers, headers: &HeaderMap) -> Result<(), Refusal> {
-    let password = basic(headers).is_some_and(|password| operators.has(&password));
-    if password { Ok(()) } else { change(operators, headers) }
+    if operators.let_look(headers) { Ok(()) } else { Err(no_operator()) }
 }
 
 /// Whether somebody may drain.
 pub(super) fn change(operators: &Bearers, headers: &HeaderMap) -> Result<(), Refusal> {
-    match bearer(headers) {
-        Some(token) if operators.has(token) => Ok(()),
-        _ => Err(refusal(
-            RefusalCode::Unauthorized,
-            "Operators alone may ask this: send Authorization: Bearer and a token of operators.tokens.",
-        )),
-    }
+    if operators.let_change(headers) { Ok(()) } else { Err(no_operator()) }
+}
+
+fn no_operator() -> Refusal {
+    refusal(
+        RefusalCode::Unauthorized,
+        "Operators alone may ask this: send Authorization: Bearer and a token of operators.tokens.",
+    )
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    credentials_of(headers, "bearer")
-}
-
-/// The password of RFC 7617.
-fn basic(headers: &HeaderMap) -> Option<String> {
-    let decoded = STANDARD.decode(credentials_of(headers, "basic")?).ok()?;
-    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(password.to_owned())
-}
-
-/// RFC 9110 §11.4: a scheme, which has no case, and its credentials.
-fn credentials_of<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (named, credentials) = value.split_once(' ')?;
-    named.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+    shown(headers, header::AUTHORIZATION)
 }
 
 /// The certificate's chain was checked in the handshake; this is about whose it is.

@@ -14,35 +14,63 @@
 mod access;
 mod answer;
 mod clients;
-mod listen;
 mod operators;
 mod page;
-
-pub use listen::{ListenError, Listener};
 
 use crate::config::Limits;
 use crate::controller::Controller;
 use crate::placement::{Pace, Paces};
-use access::Peer;
+use ::daemon::server::{Peer, network};
 use answer::{Refused, refuse};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use std::net::IpAddr;
+use hyper::body::Incoming;
+use rustls::ServerConfig;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tower::ServiceExt;
 use wire::limits::REPORT_LEN_MAX;
 use wire::zone::{
     ASSIGN_PATH, DOWNLOAD_PATH, PING_PATH, REQUEST_LEN_MAX, Refusal, RefusalCode, ZONE_PATH,
 };
 
 /// How long a request may take, from its head to its answer.
-const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// Addresses whose requests are paced at once.
 const ADDRESSES_PACED_MAX: usize = 65_536;
+
+/// A controller's HTTPS.
+#[derive(Clone)]
+pub(crate) struct Site {
+    routes: Router,
+    controller: Arc<Controller>,
+}
+
+impl Site {
+    pub(crate) fn new(controller: Arc<Controller>, limits: &Limits) -> Self {
+        Self { routes: routes(Arc::clone(&controller), limits), controller }
+    }
+}
+
+impl ::daemon::server::Site for Site {
+    type Body = Body;
+
+    fn tls(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.controller.credentials().tls)
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        let Ok(answer) = self.routes.clone().oneshot(request).await;
+        answer
+    }
+}
 
 /// What every handler sees.
 #[derive(Clone)]
@@ -54,7 +82,7 @@ struct Context {
 }
 
 /// Every path, for a controller.
-pub(crate) fn routes(controller: Arc<Controller>, limits: &Limits) -> Router {
+fn routes(controller: Arc<Controller>, limits: &Limits) -> Router {
     let pace =
         Pace { per_s: limits.requests_per_address_per_s, burst: limits.requests_per_address_burst };
     let context = Context {
@@ -124,17 +152,5 @@ async fn pace_address(State(context): State<Context>, request: Request, next: Ne
             };
             Refused(&context, refusal).into_response()
         }
-    }
-}
-
-/// What one peer can have many addresses of: an IPv6 network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            IpAddr::from(octets)
-        }
-        v4 => v4,
     }
 }

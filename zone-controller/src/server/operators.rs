@@ -1,11 +1,13 @@
 //! What agents and operators ask: report, state, metrics, drain.
 
 use super::Context;
-use super::access::{self, Peer};
+use super::access;
 use super::answer::{Body, Refused, parse, refuse, whole};
 use crate::controller::{refusal, unix_now_s};
 use crate::metrics;
 use crate::store::Wanted;
+use ::daemon::metrics::CONTENT_TYPE;
+use ::daemon::server::Peer;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -60,7 +62,7 @@ pub(super) async fn metrics(State(context): State<Context>, headers: HeaderMap) 
         return Refused(&context, refusal).into_response();
     }
     match metrics::scrape(context.controller) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

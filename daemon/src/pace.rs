@@ -18,11 +18,14 @@ pub struct Pace {
 
 /// When a bucket will be full again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bucket(Duration);
+pub struct Bucket(Duration);
 
 impl Bucket {
     /// Takes one, or says how long until there will be one.
-    pub(super) fn take(&mut self, pace: Pace, now: Duration) -> Result<(), Duration> {
+    ///
+    /// # Errors
+    /// How long until then.
+    pub fn take(&mut self, pace: Pace, now: Duration) -> Result<(), Duration> {
         let each = Duration::from_secs(1) / pace.per_s.max(1);
         let full = self.0.max(now) + each;
         let latest = now + each * pace.burst.max(1);
@@ -33,8 +36,16 @@ impl Bucket {
         Ok(())
     }
 
+    /// Takes so many whether they are there or not; answers how long to wait until they would have
+    /// been.
+    pub fn charge(&mut self, pace: Pace, count: u32, now: Duration) -> Duration {
+        let each = Duration::from_secs(1) / pace.per_s.max(1);
+        self.0 = self.0.max(now) + each * count;
+        self.0.saturating_sub(now + each * pace.burst.max(1))
+    }
+
     /// Takes nothing after all.
-    pub(super) fn give_back(&mut self, pace: Pace) {
+    pub fn give_back(&mut self, pace: Pace) {
         self.0 = self.0.saturating_sub(Duration::from_secs(1) / pace.per_s.max(1));
     }
 }
@@ -122,6 +133,15 @@ mod tests {
         paces.give_back("a");
         assert_eq!(paces.take("a", ms(0)), Ok(()));
         assert_eq!(paces.take("a", ms(0)), Err(ms(100)));
+    }
+
+    #[test]
+    fn what_is_charged_at_once_is_waited_for() {
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.charge(PACE, 3, ms(1_000)), ms(0));
+        assert_eq!(bucket.charge(PACE, 5, ms(1_000)), ms(500));
+        assert_eq!(bucket.charge(PACE, 1, ms(1_500)), ms(100));
+        assert_eq!(bucket.charge(PACE, 1, ms(9_000)), ms(0));
     }
 
     #[test]
