@@ -21,6 +21,7 @@ pub mod srtp;
 pub mod stats;
 pub mod stun;
 pub mod token;
+pub mod tunnel;
 pub mod zone;
 
 pub use ids::{Bitrate, Kind, MmrId, Seq, Ssrc, StreamId, Transport};

@@ -14,7 +14,7 @@ pub use keys::{KeyError, Signer};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-pub use ticket::{TICKET_TYPE, Ticket, TicketVerifier, is_ticket};
+pub use ticket::{TICKET_TYPE, Ticket, TicketVerifier, is_ticket, zone_of};
 
 /// What a token grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use wire::control::{ClientMessage, ServerMessage};
 use wire::load::{Reply, Report};
 use wire::token::{Claims, Ticket};
+use wire::tunnel;
 use wire::zone::{Assign, Assignment, DrainWanted, Pong, Refusal, ZoneState};
 
 fn check<T: JsonSchema>(file: &str) {
@@ -57,4 +58,10 @@ fn load_reports_have_their_schema() {
 #[test]
 fn load_replies_have_their_schema() {
     check::<Reply>("load-reply.json");
+}
+
+#[test]
+fn what_http_tunnels_say_has_its_schema() {
+    check::<tunnel::Pong>("tunnel-pong.json");
+    check::<tunnel::Refusal>("tunnel-refusal.json");
 }

@@ -262,3 +262,17 @@ fn refuses_tickets_of_other_zones_and_keys_and_names_too_long() {
     let endless = Ticket { exp: u64::MAX, ..ticket };
     assert_eq!(verify(&endless, &signer), Err(TokenError::Expired));
 }
+
+#[test]
+fn tokens_and_tickets_name_their_zone_and_nothing_is_believed() {
+    let signer = Signer::generate();
+    let ticket = signer.sign_ticket(&Ticket::of(&claims(), NOW_S, 600));
+    assert_eq!(zone_of(&signer.sign(&claims())).as_deref(), Some("dev"));
+    assert_eq!(zone_of(&ticket).as_deref(), Some("dev"));
+    // A token whose audience is a ticket's is no ticket.
+    let named = Claims { aud: "dev/tickets".into(), ..claims() };
+    assert_eq!(zone_of(&signer.sign(&named)).as_deref(), Some("dev/tickets"));
+    for none in ["", "a.b.c", "..", &"x".repeat(TOKEN_LEN_MAX + 1)] {
+        assert_eq!(zone_of(none), None);
+    }
+}

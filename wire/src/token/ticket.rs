@@ -49,14 +49,29 @@ impl Ticket {
 }
 
 fn audience(zone: &str) -> String {
-    format!("{zone}/tickets")
+    format!("{zone}{AUDIENCE_SUFFIX}")
 }
+
+const AUDIENCE_SUFFIX: &str = "/tickets";
 
 /// Whether this says of itself that it is a ticket; nothing is proved by it.
 pub fn is_ticket(token: &str) -> bool {
     token.len() <= TOKEN_LEN_MAX
         && jsonwebtoken::decode_header(token)
             .is_ok_and(|header| header.typ.as_deref() == Some(TICKET_TYPE))
+}
+
+/// The zone that a join token or a ticket says of itself it is for; nothing is proved by it.
+pub fn zone_of(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Audience {
+        aud: String,
+    }
+    if token.len() > TOKEN_LEN_MAX {
+        return None;
+    }
+    let Audience { aud } = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
+    if is_ticket(token) { aud.strip_suffix(AUDIENCE_SUFFIX).map(str::to_owned) } else { Some(aud) }
 }
 
 /// Checks tickets against the public keys of a zone's controllers.
