@@ -65,6 +65,23 @@ impl Host {
         })
     }
 
+    /// Joins an interface of this host and one of another by a veth pair; both are up.
+    pub fn join(&self, interface: &str, other: &Self, others: &str) {
+        // The pair is made here; its other end moves to the network of a thread over there.
+        let (ready, parked) = std::sync::mpsc::channel();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let thread = other.spawn(move || {
+            ready.send(gettid()).unwrap();
+            let _ = wait.recv();
+        });
+        let tid = parked.recv().unwrap();
+        self.command(&format!("ip link add {interface} type veth peer name {others} netns {tid}"));
+        drop(done);
+        thread.join().unwrap();
+        self.command(&format!("ip link set {interface} up"));
+        other.command(&format!("ip link set {others} up"));
+    }
+
     /// Runs one command line, split at spaces, in this network.
     ///
     /// # Panics
@@ -120,22 +137,8 @@ impl Wire {
     /// Makes both hosts and the wire.
     pub fn new() -> Self {
         let (left, right) = (Host::new(), Host::new());
-        // The pair is made in the left namespace; its other end moves to the namespace of a thread on the right.
-        let (ready, parked) = std::sync::mpsc::channel();
-        let (done, wait) = std::sync::mpsc::channel::<()>();
-        let right_thread = right.spawn(move || {
-            ready.send(gettid()).unwrap();
-            let _ = wait.recv();
-        });
-        let tid = parked.recv().unwrap();
-        left.command(&format!(
-            "ip link add {0} type veth peer name {0} netns {tid}",
-            Self::INTERFACE
-        ));
-        drop(done);
-        right_thread.join().unwrap();
+        left.join(Self::INTERFACE, &right, Self::INTERFACE);
         for (host, addresses) in [(&left, Self::LEFT), (&right, Self::RIGHT)] {
-            host.command(&format!("ip link set {} up", Self::INTERFACE));
             for address in addresses {
                 let (prefix, flags) = if address.contains(':') { (64, " nodad") } else { (24, "") };
                 host.command(&format!(

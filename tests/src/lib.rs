@@ -7,18 +7,22 @@
 // Everything here is for tests: a failed set-up step is a failed test.
 #![allow(clippy::unwrap_used)]
 
+pub mod authority;
 mod capture;
 pub mod held;
 mod host;
+mod lan;
 pub mod meeting;
 pub mod pair;
 pub mod process;
 pub mod raw;
 pub mod scene;
+pub mod service;
 pub mod venue;
 
 pub use capture::{Capture, Fields};
 pub use host::{Host, Wire, is_root};
+pub use lan::Lan;
 
 use std::path::PathBuf;
 

@@ -245,3 +245,53 @@ async fn a_controller_cut_off_from_etcd_places_nobody_until_it_is_back() {
     let after = insist(&cut_off, &waiting, Duration::from_secs(20)).await;
     assert_eq!((after.mmr, after.epoch), (moved.mmr, 2), "it learns where the meeting went");
 }
+
+#[tokio::test]
+async fn whatever_is_cut_or_killed_no_meeting_is_at_two_places_and_no_token_is_used_twice() {
+    let bed = Bed::new();
+    let mut cluster = Cluster::start(3).await;
+    let wires = [Wires::to(&cluster).await, Wires::to(&cluster).await];
+    let one = controller(&bed, "one", &wires[0].store()).await;
+    let other = controller(&bed, "other", &wires[1].store()).await;
+    report(&[&one, &other], 3).await;
+    let asked: Vec<_> = (0..60).map(|n| (format!("meeting-{n}"), n % 12)).collect();
+    let asks = join_all(asked.iter().map(|(meeting, later)| {
+        let (bed, both) = (&bed, [&one, &other]);
+        async move {
+            tokio::time::sleep(Duration::from_millis(700) * *later).await;
+            let both = both.map(|controller| async move {
+                let attempt = Some(format!("{meeting} at {}", controller.url).as_str().into());
+                let assign = Assign { attempt, ..bed.assign(meeting) };
+                let place = insist(controller, &assign, Duration::from_secs(40)).await;
+                (assign, (place.mmr, place.epoch))
+            });
+            join_all(both).await
+        }
+    }));
+    // Each controller is cut off in the midst of its work, and each member dies once.
+    let faults = async {
+        for round in 0..6 {
+            wires[round % 2].cut(true);
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            wires[round % 2].cut(false);
+            if round % 2 == 0 {
+                cluster.kill(round / 2);
+            }
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            if round % 2 == 0 {
+                cluster.revive(round / 2);
+                cluster.wait(round / 2).await;
+            }
+        }
+    };
+    let (answers, ()) = tokio::join!(asks, faults);
+    for both in &answers {
+        assert_eq!(both[0].1, both[1].1, "{}", both[0].0.meeting);
+        assert_eq!(both[0].1.1, 1, "{}", both[0].0.meeting);
+    }
+    for (assign, _) in answers.iter().flatten().step_by(7) {
+        let thief = Assign { attempt: Some("thief's".into()), ..assign.clone() };
+        report(&[&one], 3).await;
+        assert_eq!(one.assign(&thief).await.unwrap_err().code, RefusalCode::TokenUsed);
+    }
+}

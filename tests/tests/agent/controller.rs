@@ -1,7 +1,6 @@
 //! A controller that remembers what it heard and says what it is told to: HTTPS with client certificates.
 
 use crate::PATIENCE;
-use crate::zone::Zone;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
@@ -17,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tests::authority::Authority;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -51,12 +51,12 @@ struct Shared {
 
 impl Controller {
     /// On a free port; wants certificates of the zone.
-    pub async fn start(zone: &Zone) -> Self {
+    pub async fn start(zone: &Authority) -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap(), zone, true).await
     }
 
     /// As [`Controller::start`], on this address, and without certificates if tokens are to do.
-    pub async fn start_at(address: SocketAddr, zone: &Zone, certificates: bool) -> Self {
+    pub async fn start_at(address: SocketAddr, zone: &Authority, certificates: bool) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
@@ -77,7 +77,7 @@ impl Controller {
     }
 
     /// From now on as a controller of this zone; connections that stand stay.
-    pub fn move_to(&self, zone: &Zone) {
+    pub fn move_to(&self, zone: &Authority) {
         *self.shared.acceptor.lock().unwrap() = acceptor(zone, true);
     }
 
@@ -119,7 +119,7 @@ impl Drop for Controller {
     }
 }
 
-fn acceptor(zone: &Zone, certificates: bool) -> TlsAcceptor {
+fn acceptor(zone: &Authority, certificates: bool) -> TlsAcceptor {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -1,39 +1,39 @@
 //! `zc-agent run` as a process of its own.
 
 use crate::PATIENCE;
-use crate::zone::Zone;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 use tempfile::TempDir;
+use tests::authority::Authority;
 use tests::binary;
+use tests::service::Service;
 
 /// A running agent; ends with its test.
 pub struct Agent {
+    // Ends before its files go.
+    service: Service,
     folder: TempDir,
-    child: Child,
-    notified: UnixDatagram,
 }
 
 impl Agent {
     /// Of the MMR with this admin socket, with the zone's certificate.
-    pub fn start(zone: &Zone, socket: &Path, controllers: &[SocketAddr]) -> Self {
+    pub fn start(zone: &Authority, socket: &Path, controllers: &[SocketAddr]) -> Self {
         let identity = "certificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"";
         Self::start_with(zone, socket, controllers, identity)
     }
 
     /// As [`Agent::start`], with another way to say who it is; ready when this returns.
     pub fn start_with(
-        zone: &Zone,
+        zone: &Authority,
         socket: &Path,
         controllers: &[SocketAddr],
         identity: &str,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        zone.equip(folder.path());
+        equip(folder.path(), zone);
         std::fs::write(folder.path().join("token"), "of-the-agent\n").unwrap();
         let urls: Vec<String> =
             controllers.iter().map(|address| format!("\"https://{address}\"")).collect();
@@ -45,17 +45,10 @@ impl Agent {
             urls.join(", ")
         );
         std::fs::write(folder.path().join("zc-agent.toml"), config).unwrap();
-        let notified = UnixDatagram::bind(folder.path().join("notify.sock")).unwrap();
-        notified.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = Command::new(binary("zc-agent"))
-            .args(["run", "--config"])
-            .arg(folder.path().join("zc-agent.toml"))
-            .env("NOTIFY_SOCKET", folder.path().join("notify.sock"))
-            .env("WATCHDOG_USEC", "10000000")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let agent = Self { folder, child, notified };
+        let mut command = Command::new(binary("zc-agent"));
+        command.args(["run", "--config"]).arg(folder.path().join("zc-agent.toml"));
+        let service = Service::start(&mut command, folder.path(), Duration::from_secs(10));
+        let agent = Self { service, folder };
         agent.is_told("READY=1");
         agent
     }
@@ -66,29 +59,23 @@ impl Agent {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+        self.service.signal(signal);
     }
 
     /// Waits until systemd would have been told this.
     pub fn is_told(&self, wanted: &str) {
-        let mut buffer = [0; 512];
-        loop {
-            let len = self.notified.recv(&mut buffer).expect("nothing was told in time");
-            if String::from_utf8_lossy(&buffer[..len]).lines().any(|line| line == wanted) {
-                return;
-            }
-        }
+        assert!(self.service.is_told(wanted, PATIENCE), "{wanted} was not told in time");
     }
 
     pub fn ends(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        self.service.ends()
     }
 }
 
-impl Drop for Agent {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Writes what an agent of this zone is configured with.
+pub fn equip(folder: &Path, zone: &Authority) {
+    let issued = zone.issue("mmr-1.example.org");
+    std::fs::write(folder.join("zone-ca.pem"), &zone.pem).unwrap();
+    std::fs::write(folder.join("certificate.pem"), issued.certificate).unwrap();
+    std::fs::write(folder.join("certificate-key.pem"), issued.key).unwrap();
 }

@@ -6,14 +6,13 @@ mod daemon;
 mod orders;
 mod trouble;
 mod trust;
-mod zone;
 
 use controller::{Controller, Heard};
 use daemon::Agent;
 use std::time::Duration;
+use tests::authority::Authority;
 use tests::process::Process;
 use wire::load::State;
-use zone::Zone;
 
 /// What does not come by then does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,7 +21,7 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
 /// A router, its agent, and one controller that hears from it.
 struct Scene {
-    zone: Zone,
+    zone: Authority,
     router: Process,
     controller: Controller,
     agent: Agent,
@@ -36,7 +35,7 @@ impl Scene {
 
     /// With these sections more in the router's configuration.
     async fn start_with(sections: &str) -> Self {
-        let zone = Zone::new();
+        let zone = Authority::new();
         let router = Process::start(sections);
         let controller = Controller::start(&zone).await;
         let agent = Agent::start(&zone, &router.admin_socket(), &[controller.address()]);

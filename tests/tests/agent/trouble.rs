@@ -2,12 +2,12 @@
 
 use crate::controller::Controller;
 use crate::daemon::Agent;
-use crate::zone::Zone;
 use crate::{Scene, TOLD_WITHIN};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tests::authority::Authority;
 use tests::held::Held;
 use tests::process::Process;
 use wire::load::State;
@@ -81,7 +81,7 @@ async fn a_router_that_was_told_to_end_is_stopping_until_it_has_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_that_is_away_holds_nobody_up_and_gets_the_newest_when_it_is_back() {
-    let zone = Zone::new();
+    let zone = Authority::new();
     let router = Process::start("");
     let near = Controller::start(&zone).await;
     let away = Controller::start(&zone).await;
@@ -104,7 +104,7 @@ async fn a_controller_that_is_away_holds_nobody_up_and_gets_the_newest_when_it_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_needs_nobody_and_ends_when_it_is_told() {
-    let zone = Zone::new();
+    let zone = Authority::new();
     let nobody = "127.0.0.1:1".parse().unwrap();
     let mut agent = Agent::start(&zone, Path::new("/nowhere/admin.sock"), &[nobody]);
     agent.is_told("WATCHDOG=1");

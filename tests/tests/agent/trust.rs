@@ -2,9 +2,9 @@
 
 use crate::Scene;
 use crate::controller::Controller;
-use crate::daemon::Agent;
-use crate::zone::Zone;
+use crate::daemon::{Agent, equip};
 use nix::sys::signal::Signal;
+use tests::authority::Authority;
 use tests::binary;
 use tests::process::Process;
 use wire::load::State;
@@ -13,8 +13,8 @@ use wire::load::State;
 async fn new_certificates_and_another_authority_are_taken_at_sighup() {
     let scene = Scene::start().await;
     let old = scene.controller.newest();
-    let next = Zone::new();
-    next.equip(scene.agent.folder());
+    let next = Authority::new();
+    equip(scene.agent.folder(), &next);
     scene.controller.move_to(&next);
     scene.agent.signal(Signal::SIGHUP);
     scene.agent.is_told("READY=1");
@@ -31,12 +31,12 @@ async fn new_certificates_and_another_authority_are_taken_at_sighup() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_does_where_no_certificate_is_wanted_and_strangers_hear_nothing() {
-    let zone = Zone::new();
+    let zone = Authority::new();
     let router = Process::start("");
     let controller = Controller::start_at("127.0.0.1:0".parse().unwrap(), &zone, false).await;
     let strict = Controller::start(&zone).await;
     // Of another zone: the agent must not talk to it.
-    let stranger = Controller::start(&Zone::new()).await;
+    let stranger = Controller::start(&Authority::new()).await;
     let all = [controller.address(), strict.address(), stranger.address()];
     let token = "token = \"token\"";
     let _agent = Agent::start_with(&zone, &router.admin_socket(), &all, token);
@@ -49,7 +49,7 @@ async fn a_token_does_where_no_certificate_is_wanted_and_strangers_hear_nothing(
 
 #[test]
 fn what_can_not_be_used_is_told_with_its_place_and_ends_with_78() {
-    let zone = Zone::new();
+    let zone = Authority::new();
     let agent = Agent::start(&zone, "/nowhere".as_ref(), &["127.0.0.1:1".parse().unwrap()]);
     let config = agent.folder().join("zc-agent.toml");
     let check = || {

@@ -1,4 +1,4 @@
-//! A zone's certificate authority, and what it issues.
+//! A certificate authority of a test, and what it issues.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -6,30 +6,46 @@ use rcgen::{
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::path::Path;
 
-/// A certificate with its key, as PEM.
-pub struct Issued {
-    pub certificate: String,
-    pub key: String,
-}
-
-/// A zone that can tell its own from others.
-pub struct Zone {
-    ca: String,
+/// Issues certificates that only who knows it trusts.
+pub struct Authority {
+    /// Its own certificate, PEM.
+    pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl Zone {
+/// A certificate with its key, as PEM.
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Authority {
+    /// With a key of its own.
+    ///
+    /// # Panics
+    /// When the system has no random numbers.
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "zone CA");
+        params.distinguished_name.push(DnType::CommonName, "authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let key = KeyPair::generate().unwrap();
-        let ca = params.self_signed(&key).unwrap().pem();
-        Self { ca, issuer: Issuer::new(params, key) }
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
     }
 
+    /// A certificate for a DNS name or an IP address, good for servers and clients.
+    ///
+    /// # Panics
+    /// When it is neither.
     pub fn issue(&self, name: &str) -> Issued {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages =
@@ -39,22 +55,22 @@ impl Zone {
         Issued { certificate, key: key.serialize_pem() }
     }
 
+    /// What trusts it and nobody else.
+    ///
+    /// # Panics
+    /// Never: its own certificate can be read.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         roots
-    }
-
-    /// Writes what an agent of this zone is configured with.
-    pub fn equip(&self, folder: &Path) {
-        let issued = self.issue("mmr-1.example.org");
-        std::fs::write(folder.join("zone-ca.pem"), &self.ca).unwrap();
-        std::fs::write(folder.join("certificate.pem"), issued.certificate).unwrap();
-        std::fs::write(folder.join("certificate-key.pem"), issued.key).unwrap();
     }
 }
 
 impl Issued {
+    /// As rustls takes them.
+    ///
+    /// # Panics
+    /// Never: both were just made.
     pub fn der(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (
             vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()],
