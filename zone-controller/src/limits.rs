@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const MMRS_MAX: usize = 16_384;
 /// Most meetings whose newcomers are paced at once.
 pub const MEETINGS_PACED_MAX: usize = 65_536;
+/// Most meetings that are remembered because their MMRs told of them.
+pub const MEETINGS_ANNOUNCED_MAX: usize = 262_144;
 /// An MMR that was silent for so long is forgotten.
 pub const FORGET_AFTER: Duration = Duration::from_secs(600);
 

@@ -5,6 +5,7 @@ mod bed;
 
 use bed::{AGENT, Bed, OPERATOR, ZONE, assign, now_s};
 use serde_json::{Value, json};
+use std::path::Path;
 use wire::Kind;
 use wire::control::Secret;
 use wire::token::Verifier;
@@ -142,6 +143,37 @@ async fn what_is_in_the_store_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_meeting_that_the_store_knows_nothing_of_is_found_where_it_is() {
+    let bed = Bed::new();
+    let controller = bed.controller("zc", "");
+    controller.ready().await;
+    for mmr in 1..9 {
+        controller.report(&format!("mmr-{mmr}"), 0.1).await;
+    }
+    let mut report = bed.report("mmr-0", 0.5);
+    report["router"] = router();
+    let reply = controller.send_report(&report).await;
+    assert_eq!(reply["list_meetings"], true);
+    report["sequence"] = bed.number().into();
+    let lost = json!({ "meeting": "standup", "participants": 3 });
+    report["meeting_list"] = json!({ "complete": true, "meetings": [lost] });
+    let reply = controller.send_report(&report).await;
+    assert_eq!(reply.get("list_meetings"), None, "{reply}");
+    for _ in 0..3 {
+        let found = controller.assign(&bed.assign("standup")).await.unwrap();
+        assert_eq!((found.mmr.as_str(), found.epoch), ("mmr-0", 1));
+    }
+}
+
+/// What the daemon of an MMR with a meeting says.
+fn router() -> Value {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/load-report.md");
+    let text = bed::read(&page);
+    let example = text.split("```json report\n").nth(1).unwrap().split("```").next().unwrap();
+    serde_json::from_str::<Value>(example).unwrap()["router"].take()
+}
+
+#[tokio::test]
 async fn agents_report_by_certificate_for_their_own_mmr() {
     let bed = Bed::new();
     let mut controller = bed.controller("zc", "");
@@ -205,8 +237,7 @@ async fn every_metric_is_documented_and_every_documented_one_is_there() {
             format!("| `{name}{suffix}` | {kind} |")
         })
         .collect();
-    let page =
-        bed::read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md"));
+    let page = bed::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md"));
     let mut told: Vec<String> = page
         .lines()
         .filter(|line| line.starts_with("| `zone_controller_"))

@@ -1,7 +1,7 @@
 //! One assignment: who asks, where the meeting is or goes, and that all controllers agree on it.
 
 use super::tokens::Asker;
-use super::{Controller, refusal, unix_now_s};
+use super::{Controller, State, refusal, unix_now_s};
 use crate::limits::COMMIT_TRIES;
 use crate::placement::{Choice, Refused, Why};
 use crate::store::{Change, Outcome, Place, UsedToken};
@@ -77,6 +77,7 @@ impl Controller {
             match outcome {
                 Ok(Outcome::Done) => {
                     self.counts.placed(at.is_some(), choice.stays);
+                    self.state().announced.forget(meeting);
                     return Ok((to, control));
                 }
                 Ok(Outcome::TokenUsed) => {
@@ -98,7 +99,9 @@ impl Controller {
     fn choose(&self, meeting: &str, at: Option<&Place>) -> Result<(Choice, ControlPoint), Refusal> {
         let now = self.now();
         let mut state = self.state();
-        let placed = state.placement.place(meeting, at.map(|place| &place.mmr), now);
+        let State { placement, announced, .. } = &mut *state;
+        let at = at.map(|place| &place.mmr).or_else(|| announced.place_of(meeting));
+        let placed = placement.place(meeting, at, now);
         let choice = placed.map_err(refused)?;
         let control = state.known.get(&choice.mmr).and_then(|known| known.control.clone());
         match control {

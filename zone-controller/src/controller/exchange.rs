@@ -85,6 +85,7 @@ impl Controller {
         state.apply_orders();
         if !std::mem::replace(&mut state.store_reachable, true) {
             tracing::info!("the store can be reached");
+            state.announced.ask_again();
         }
     }
 
@@ -94,6 +95,7 @@ impl Controller {
         state.placement.forget_lost(now);
         let left: BTreeSet<MmrId> = state.placement.mmrs(now).map(|mmr| mmr.id.clone()).collect();
         state.known.retain(|mmr, _| left.contains(mmr));
+        state.announced.keep(&left);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One controller: hears reports, makes assignments, agrees with the others. Knows nothing of HTTP.
 
+mod announced;
 mod assign;
 mod exchange;
 mod tokens;
@@ -11,6 +12,7 @@ use crate::limits::{TICKET_PACE, TICKETS_PACED_MAX};
 use crate::metrics::Counts;
 use crate::placement::{Heard, Load, Paces, Placement};
 use crate::store::{Order, Store, Wanted};
+use announced::Announced;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -39,6 +41,7 @@ pub struct Controller {
 struct State {
     placement: Placement,
     known: HashMap<MmrId, Known>,
+    announced: Announced,
     orders: BTreeMap<MmrId, Order>,
     /// Whether `orders` is what the store last said.
     store_reachable: bool,
@@ -91,6 +94,7 @@ impl Controller {
             state: Mutex::new(State {
                 placement: Placement::new(config.rules, seed, Duration::ZERO),
                 known: HashMap::new(),
+                announced: Announced::default(),
                 orders: BTreeMap::new(),
                 store_reachable: false,
                 meetings: 0,
@@ -118,22 +122,26 @@ impl Controller {
         }
         let now = self.now();
         let mut state = self.state();
-        match state.placement.report(&report.mmr, Load::from(report), now) {
+        let list_meetings = match state.placement.report(&report.mmr, Load::from(report), now) {
             Heard::Taken => {
                 state.known.insert(report.mmr.clone(), Known::from(report));
                 self.counts.reports.taken();
+                state.announced.handle_report(report)
             }
-            Heard::Old => self.counts.reports.old(),
+            Heard::Old => {
+                self.counts.reports.old();
+                false
+            }
             Heard::TooMany => {
                 self.counts.reports.refused();
                 let message = format!("More than {} MMRs report.", crate::limits::MMRS_MAX);
                 return Err(refusal(RefusalCode::Overloaded, message));
             }
-        }
+        };
         let order = state.orders.get(&report.mmr).copied();
         drop(state);
         let wanted = order.map(|order| self.wanted(order));
-        Ok(Reply { v: VERSION, wanted, list_meetings: false })
+        Ok(Reply { v: VERSION, wanted, list_meetings })
     }
 
     /// What operators want of an MMR from now on.
