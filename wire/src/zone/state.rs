@@ -35,8 +35,8 @@ pub struct MmrState {
     pub stress_corrected: f64,
     /// The resource that is fullest.
     pub resource: String,
-    /// Busy share of each worker, 0 to 1.
-    pub workers_busy: Vec<f64>,
+    /// Stress of each worker: the share of its time it is busy, against the share that counts as full.
+    pub workers_stress: Vec<f64>,
     /// Meetings it carries.
     pub meetings: u64,
     /// Participants it carries.

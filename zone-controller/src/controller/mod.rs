@@ -21,6 +21,9 @@ use wire::MmrId;
 use wire::load::{Reply, Report, VERSION, WantedState};
 use wire::zone::{ControlPoint, Refusal, RefusalCode};
 
+/// A worker's share of its time is at most 1; of a threshold near zero that would be endless.
+const STRESS_SHOWN_MAX: f64 = 1e3;
+
 /// One controller of a zone.
 pub struct Controller {
     zone: String,
@@ -52,7 +55,7 @@ struct State {
 struct Known {
     control: Option<ControlPoint>,
     resource: String,
-    workers_busy: Vec<f32>,
+    workers_stress: Vec<f32>,
     meetings: u64,
     headroom: u64,
     version: String,
@@ -61,14 +64,21 @@ struct Known {
 impl From<&Report> for Known {
     fn from(report: &Report) -> Self {
         let router = report.router.as_ref();
-        #[allow(clippy::cast_possible_truncation, reason = "a share is shown with two digits")]
-        let busy = |router: &wire::load::RouterLoad| {
-            router.workers.iter().map(|worker| worker.busy as f32).collect()
+        let full = report.stress.resources.iter().find(|it| it.resource == "worker");
+        // Where workers do not count for stress: their time as it is.
+        let full = full.map(|it| it.threshold).filter(|full| *full > 0.0).unwrap_or(1.0);
+        #[allow(clippy::cast_possible_truncation, reason = "stress is shown with two digits")]
+        let stress = |router: &wire::load::RouterLoad| {
+            router
+                .workers
+                .iter()
+                .map(|worker| (worker.busy / full).min(STRESS_SHOWN_MAX) as f32)
+                .collect()
         };
         Self {
             control: report.control.clone(),
             resource: report.stress.resource.clone(),
-            workers_busy: router.map(busy).unwrap_or_default(),
+            workers_stress: router.map(stress).unwrap_or_default(),
             meetings: router.map_or(0, |router| router.meetings),
             headroom: report.headroom.participants,
             version: router.map_or_else(String::new, |router| router.version.clone()),

@@ -42,8 +42,8 @@ impl State {
                 stress: mmr.load.stress,
                 stress_corrected: mmr.stress_corrected,
                 resource: known.map(|known| known.resource.clone()).unwrap_or_default(),
-                workers_busy: known
-                    .map(|known| known.workers_busy.iter().copied().map(f64::from).collect())
+                workers_stress: known
+                    .map(|known| known.workers_stress.iter().copied().map(f64::from).collect())
                     .unwrap_or_default(),
                 meetings: known.map_or(0, |known| known.meetings),
                 participants: mmr.load.participants,

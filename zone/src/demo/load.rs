@@ -19,7 +19,7 @@ struct Peak {
     stress: f64,
     /// Which resource that was.
     resource: String,
-    workers_busy: Vec<f64>,
+    workers_stress: Vec<f64>,
     participants: u64,
 }
 
@@ -43,8 +43,8 @@ impl Peaks {
             peak.stress = mmr.stress;
             peak.resource.clone_from(&mmr.resource);
         }
-        peak.workers_busy.resize(mmr.workers_busy.len().max(peak.workers_busy.len()), 0.0);
-        for (peak, now) in peak.workers_busy.iter_mut().zip(&mmr.workers_busy) {
+        peak.workers_stress.resize(mmr.workers_stress.len().max(peak.workers_stress.len()), 0.0);
+        for (peak, now) in peak.workers_stress.iter_mut().zip(&mmr.workers_stress) {
             *peak = peak.max(*now);
         }
         peak.participants = peak.participants.max(mmr.participants);
@@ -54,14 +54,14 @@ impl Peaks {
     pub(super) fn render(&self) -> String {
         let mut text = String::from("load as reported to the controller, at its highest:");
         for (id, peak) in &self.0 {
-            let Peak { stress, resource, workers_busy, participants } = peak;
+            let Peak { stress, resource, workers_stress, participants } = peak;
             // Writing to a string cannot fail.
             let _ = write!(
                 text,
                 "\n{id}: {participants} participants, stress {stress:.2} of 1 ({resource})"
             );
-            for (worker, busy) in workers_busy.iter().enumerate() {
-                let _ = write!(text, ", worker {worker} {:.1} % busy", busy * 100.0);
+            for (worker, stress) in workers_stress.iter().enumerate() {
+                let _ = write!(text, ", worker {worker}: {stress:.2}");
             }
         }
         text + "\n"

@@ -20,7 +20,7 @@ function show(mmr) {
   Object.assign(meter, { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: mmr.stress_corrected });
   stress.append(meter, ` ${percent(mmr.stress)}, ${percent(mmr.stress_corrected)}`);
   cell(row, mmr.resource);
-  cell(row, mmr.workers_busy.map(percent).join(" · "));
+  cell(row, mmr.workers_stress.map(percent).join(" · "));
   cell(row, mmr.meetings, true);
   cell(row, mmr.participants, true);
   cell(row, mmr.headroom, true);
