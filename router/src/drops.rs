@@ -59,6 +59,8 @@ reasons! {
     RepairLimit = "repair_limit",
     /// The route's link is not bound, or lost consent.
     Unbound = "unbound",
+    /// It waited in a socket until nobody knew any more whom the kernel had served: given out on request only.
+    ExpressForgotten = "express_forgotten",
     /// The outbox was full.
     OutboxFull = "outbox_full",
     /// The socket's send buffer was full.

@@ -128,11 +128,16 @@ impl<N: Network> Worker<N> {
         }
     }
 
-    /// Passes on what control must hear.
-    pub(super) fn tell_control(&mut self) {
+    /// Passes on what control must hear. What its queue has no room for the router takes back, for a later turn.
+    pub(super) fn tell_control(&mut self, now: Instant) {
         let mut told = false;
-        while let Some(event) = self.router.poll_event() {
-            told |= self.post(ControlEvent::Router(self.id, event));
+        for _ in 0..self.router.events() {
+            let Some(event) = self.router.poll_event() else { break };
+            if self.post(ControlEvent::Router(self.id, event)) {
+                told = true;
+            } else {
+                self.router.handle_untold(event, now);
+            }
         }
         if told {
             self.exchange.control.wake();

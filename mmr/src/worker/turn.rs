@@ -71,7 +71,7 @@ impl<N: Network> Worker<N> {
         }
         let end = self.transmit();
         self.tell_peers();
-        self.tell_control();
+        self.tell_control(now);
         self.beat(now, end);
         Ok(flow)
     }

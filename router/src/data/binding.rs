@@ -53,13 +53,12 @@ impl Router {
         let stamp = self.clock.stamp(at).max(link.consent_at());
         let id = link.spec.id;
         let Some(bound) = self.bind(index, path, self.worker, stamp) else { return };
-        let ousted = bound.ousted.and_then(|ousted| self.links.at(ousted));
-        if let Some(link) = ousted.map(|link| link.spec.id) {
-            self.tell_control(Event::ConsentLost { link });
+        if let Some(ousted) = bound.ousted {
+            self.note_loss(ousted, stamp);
         }
         let message = PeerMessage::Bound { link: id, path, worker: self.worker, at };
         self.tell_peers_of_consent(index, bound, message, stamp);
-        self.announce(index, path);
+        self.announce(index, stamp);
     }
 
     /// Said again at every check, as queues may be full; but not more often than it helps.
@@ -79,13 +78,51 @@ impl Router {
         }
     }
 
-    /// Control hears of every path once; again if its queue was full.
-    fn announce(&mut self, index: u32, path: Path) {
-        let Some(link) = self.links.at(index).filter(|link| !link.announced) else { return };
-        let told =
-            self.tell_control(Event::Bound { link: link.spec.id, path, worker: self.worker });
+    /// The link is nowhere, and this worker is the one to tell.
+    fn note_loss(&mut self, index: u32, now: Stamp) {
         if let Some(link) = self.links.at_mut(index) {
-            link.announced = told;
+            link.is_loss_untold = true;
+        }
+        self.announce(index, now);
+    }
+
+    /// Control hears once where a link is that is heard here, or that it is nowhere: the kernel sends to where control
+    /// knows it to be. Until control's queue has room it is tried again, and told is what holds then.
+    pub(super) fn announce(&mut self, index: u32, now: Stamp) {
+        let Some(link) = self.links.at(index) else { return };
+        let (id, path, worker) = (link.spec.id, link.path(), self.worker);
+        let event = match path {
+            Some(path) if !link.announced && link.home() == Some(worker) => {
+                Event::Bound { link: id, path, worker }
+            }
+            None if link.is_loss_untold => Event::ConsentLost { link: id },
+            _ => return,
+        };
+        if !self.tell_control(event) {
+            return self.timers.retry_telling(index, now);
+        }
+        if let Some(link) = self.links.at_mut(index) {
+            link.announced = path.is_some();
+            link.is_loss_untold = false;
+        }
+    }
+
+    /// An event did not reach control.
+    pub(super) fn take_back(&mut self, event: Event, now: Stamp) {
+        match event {
+            Event::Bound { link, .. } | Event::ConsentLost { link } => {
+                let Some(link) = self.links.get(link).map(|link| link.spec.id.index) else {
+                    return;
+                };
+                let Some(link) = self.links.at_mut(link) else { return };
+                link.announced = false;
+                link.is_loss_untold = link.path().is_none();
+                self.timers.retry_telling(link.spec.id.index, now);
+            }
+            // Who was given another layer is served the former one by the kernel until control knows.
+            Event::Switched { .. } | Event::Rollover { .. } => drop(self.tell_control(event)),
+            // The next one comes soon.
+            Event::Level { .. } => {}
         }
     }
 
@@ -124,34 +161,28 @@ impl Router {
 
     /// The link's time is up unless it consented again.
     pub(super) fn check_consent(&mut self, index: u32, now: Stamp) {
-        let Some(link) = self.links.at_mut(index) else { return };
-        let (consent_at, id) = (link.consent_at(), link.spec.id);
+        let Some(link) = self.links.at(index) else { return };
+        let consent_at = link.consent_at();
         if link.path().is_some() {
             if consent_ends(consent_at) > now {
                 return self.timers.expect_consent(index, consent_at);
             }
-            // Every worker sees it; the one that heard the link tells.
-            link.is_loss_untold = link.home() == Some(self.worker);
+            let tells = link.home() == Some(self.worker);
             self.links.unbind(index);
-        }
-        if !self.links.at(index).is_some_and(|link| link.is_loss_untold) {
-            return;
-        }
-        // The kernel sends to the link until control knows: said again until its queue has room.
-        let is_told = self.tell_control(Event::ConsentLost { link: id });
-        match self.links.at_mut(index) {
-            Some(link) if is_told => link.is_loss_untold = false,
-            _ => self.timers.retry_consent(index, now),
+            // Every worker sees it; the one that heard the link tells.
+            if tells {
+                self.note_loss(index, now);
+            }
         }
     }
 
     /// A connection closed.
-    pub(super) fn close(&mut self, path: Path) {
+    pub(super) fn close(&mut self, path: Path, now: Stamp) {
         let link = self.links.by_path(&path).and_then(|index| self.links.at(index));
         let Some(id) = link.map(|link| link.spec.id) else { return };
         self.links.unbind(id.index);
         self.tell_peer(None, PeerMessage::Unbound { link: id, path });
-        self.tell_control(Event::ConsentLost { link: id });
+        self.note_loss(id.index, now);
     }
 
     /// Another worker's connection closed. The link may be elsewhere by now.

@@ -1,7 +1,8 @@
 //! Whom the kernel has served with a packet already: one layer's versions of it, by the mark on the packet.
 
-use crate::limits::EXPRESS_VERSIONS;
+use crate::limits::{EXPRESS_GENERATION_MIN, EXPRESS_VERSIONS};
 use crate::order::ExpressVersion;
+use hashbrown::HashSet;
 use std::sync::Arc;
 
 /// The last versions: packets that bear older ones may still wait in a socket.
@@ -15,13 +16,30 @@ impl Express {
         self.0[place] = Some(version);
     }
 
-    /// The version a mark tells of; `None` for no mark, or somebody else's.
-    pub(super) fn served_at(&self, mark: u32) -> Option<&ExpressVersion> {
+    /// Whom the kernel has served with a packet that bears this mark.
+    pub(super) fn served_at(&self, mark: u32) -> Served<'_> {
         if mark == 0 {
-            return None;
+            return Served::Nobody;
         }
-        self.0[place(mark)].as_deref().filter(|version| version.generation == mark)
+        let newest = || self.0.iter().flatten().map(|version| version.generation).max();
+        match self.0[place(mark)].as_deref() {
+            Some(version) if version.generation == mark => Served::Links(&version.links),
+            _ if mark >= EXPRESS_GENERATION_MIN && newest().is_some_and(|it| it > mark) => {
+                Served::Forgotten
+            }
+            _ => Served::Nobody,
+        }
     }
+}
+
+/// Whom the kernel has served with a packet.
+pub(super) enum Served<'a> {
+    /// No mark, or somebody else's.
+    Nobody,
+    /// These, by index.
+    Links(&'a HashSet<u32>),
+    /// Some, but nobody knows whom any more.
+    Forgotten,
 }
 
 const fn place(generation: u32) -> usize {

@@ -1,23 +1,32 @@
 //! One run of packets to every destination, and one packet to one.
 
+use super::express::Served;
 use super::links::{Links, Way};
 use super::{Router, Tally};
 use crate::{DropReason, Outbox, Payload, Transmit};
 
 impl Router {
     /// Queues a run of packets of one layer for every link it is routed to and the kernel has not served: one transmit
-    /// each, one lookup each.
+    /// each, one lookup each. When nobody knows any more whom it has served, nobody gets it twice: who lacks it asks.
     pub(super) fn fan_out(&mut self, layer: u32, payload: Payload, mark: u32, outbox: &mut Outbox) {
         // A removed layer has no packets on their way: orders and arrivals take turns.
         let Some((kind, express)) = self.layers.at(layer).map(|it| (it.kind, &it.express)) else {
             return;
         };
-        let served = express.served_at(mark);
+        let served = match express.served_at(mark) {
+            Served::Nobody => None,
+            Served::Links(links) => Some(links),
+            Served::Forgotten => {
+                let packets = u64::from(payload.packets());
+                let unsent = packets * u64::from(self.routes.count(layer));
+                return self.tally.drops.add(DropReason::ExpressForgotten, unsent);
+            }
+        };
         let ways = self.links.ways();
         let (mut unbound, mut full, mut sent) = (0, 0, 0);
         for links in self.routes.slices(layer) {
             for &link in links {
-                if served.is_some_and(|version| version.links.contains(&link)) {
+                if served.is_some_and(|links| links.contains(&link)) {
                     continue;
                 }
                 let transmit = Transmit { link, kind, payload };

@@ -7,6 +7,7 @@
 
 use super::Router;
 use super::clock::Stamp;
+use super::express::Served;
 use super::ingress::Accepted;
 use crate::{Arrival, DropReason, Event, Outbox, Payload, PeerMessage, Source, limits};
 use std::cell::OnceCell;
@@ -61,7 +62,7 @@ impl Router {
             start = span.end;
             match self.judge(&arrival, &sender, packet, run.as_ref(), now) {
                 Ok(Verdict::Media(packet)) => {
-                    run = Some(self.prolong(run, packet, span, &arrival, outbox));
+                    run = Some(self.prolong(run, packet, span, &arrival, now, outbox));
                 }
                 Ok(Verdict::Check) => {
                     self.handle_check(arrival.path, packet, at, outbox);
@@ -121,7 +122,7 @@ impl Router {
         // What the kernel knows it has policed.
         let is_within_rate = match mark {
             limits::EXPRESS_OVER_RATE => false,
-            mark if layer.express.served_at(mark).is_some() => true,
+            mark if !matches!(layer.express.served_at(mark), Served::Nobody) => true,
             _ => layer.bucket.take(size.max(limits::POLICE_PACKET_BYTES_MIN), now),
         };
         if !is_within_rate {
@@ -197,6 +198,7 @@ impl Router {
         packet: Admitted,
         span: Range<usize>,
         arrival: &Arrival<'_>,
+        now: Stamp,
         outbox: &mut Outbox,
     ) -> Run {
         let switches = packet.keyframe && self.switches.is_awaited(packet.layer);
@@ -208,7 +210,7 @@ impl Router {
             self.finish(Some(run), arrival, outbox);
         }
         if switches {
-            self.switch_all(packet.layer);
+            self.switch_all(packet.layer, now);
         }
         Run { layer: packet.layer, ssrc: packet.ssrc, span }
     }
@@ -232,9 +234,18 @@ impl Router {
     }
 
     /// A keyframe of the layer came: everyone who waited for it gets it from here on.
-    fn switch_all(&mut self, to: u32) {
-        while let Some((from, link)) = self.switches.pop(to) {
+    /// Those whom control could not be told of wait for the next one: the kernel goes by what control knows.
+    fn switch_all(&mut self, to: u32, now: Stamp) {
+        while self.may_tell_control()
+            && let Some((from, link)) = self.switches.pop(to)
+        {
             self.complete_switch(from, to, link);
+        }
+        if self.switches.is_awaited(to)
+            && let Some(layer) = self.layers.at_mut(to)
+        {
+            layer.keyframe_wanted = true;
+            self.timers.expect_keyframe(to, now);
         }
     }
 }

@@ -187,8 +187,12 @@ impl Router {
         self.receive(arrival, now, outbox);
     }
     /// A TCP or TLS connection closed.
-    pub fn handle_closed(&mut self, path: Path, _now: Instant) {
-        self.close(path);
+    pub fn handle_closed(&mut self, path: Path, now: Instant) {
+        self.close(path, self.clock.stamp(now));
+    }
+    /// Control's queue had no room for an event: what must not be lost is told again.
+    pub fn handle_untold(&mut self, event: Event, now: Instant) {
+        self.take_back(event, self.clock.stamp(now));
     }
     /// Does what is due: consent, NACKs upstream, levels, reports. A bounded share of it; the rest stays due.
     pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
@@ -210,6 +214,10 @@ impl Router {
     /// What every other worker must hear (`None` in front: all others; else that one); call until `None`.
     pub fn poll_peer(&mut self) -> Option<(Option<WorkerId>, PeerMessage)> {
         self.peers.pop_front()
+    }
+    /// How many events wait for [`Router::poll_event`].
+    pub fn events(&self) -> usize {
+        self.events.len()
     }
     /// What control must hear; call until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -252,13 +260,25 @@ impl Router {
         self.peers.push_back((to, message));
     }
 
+    fn may_tell_control(&self) -> bool {
+        self.events.len() < limits::ROUTER_EVENTS_MAX
+    }
+
     /// Queues an event; false when it was dropped.
     fn tell_control(&mut self, event: Event) -> bool {
-        let room = self.events.len() < limits::ROUTER_EVENTS_MAX;
+        let room = self.events.len() < limits::ROUTER_EVENTS_MAX / share_of(&event);
         match room {
             true => self.events.push_back(event),
             false => self.tally.drops.count(DropReason::EventQueueFull),
         }
         room
+    }
+}
+
+/// Levels leave half of the queue to what can't be said again so soon.
+const fn share_of(event: &Event) -> usize {
+    match event {
+        Event::Level { .. } => 2,
+        _ => 1,
     }
 }

@@ -11,6 +11,8 @@ const CONSENT_TICK: Duration = Duration::from_millis(64);
 const REPORT_TICK: Duration = Duration::from_millis(10);
 const LEVEL_TICK: Duration = Duration::from_millis(10);
 const KEYFRAME_TICK: Duration = Duration::from_millis(4);
+/// How soon control is told again what its queue had no room for.
+const UNTOLD_TICK: Duration = Duration::from_millis(50);
 /// How long a router with nothing to do may be left alone.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -24,6 +26,8 @@ pub(super) struct Timers {
     levels: Wheel,
     /// Layers a keyframe is wanted of.
     keyframes: Wheel,
+    /// Links that control does not know the whereabouts of, as its queue was full.
+    untold: Wheel,
     /// When due work was last looked for.
     served_at: Stamp,
 }
@@ -36,6 +40,7 @@ impl Timers {
             reports: Wheel::new(links, REPORT_TICK),
             levels: Wheel::new(layers, LEVEL_TICK),
             keyframes: Wheel::new(layers, KEYFRAME_TICK),
+            untold: Wheel::new(links, UNTOLD_TICK),
             served_at: Stamp(0),
         }
     }
@@ -45,9 +50,9 @@ impl Timers {
         self.consent.insert(link, consent_ends(consent_at));
     }
 
-    /// A link's loss could not be told.
-    pub(super) fn retry_consent(&mut self, link: u32, now: Stamp) {
-        self.consent.insert(link, now.plus(CONSENT_TICK));
+    /// Control could not be told where a link is, or that it is nowhere.
+    pub(super) fn retry_telling(&mut self, link: u32, now: Stamp) {
+        self.untold.insert(link, now.plus(UNTOLD_TICK));
     }
 
     /// Media came over a link: its publisher gets a report.
@@ -92,12 +97,17 @@ impl Router {
             let Some(link) = self.timers.consent.pop(now) else { break };
             self.check_consent(link, now);
         }
+        for _ in 0..limits::TIMERS_PER_CALL_MAX {
+            let Some(link) = self.timers.untold.pop(now) else { break };
+            self.announce(link, now);
+        }
     }
 
     /// When `serve_timers` has something to do.
     pub(super) fn next_due(&self) -> Stamp {
         let timers = &self.timers;
-        let wheels = [&timers.consent, &timers.reports, &timers.levels, &timers.keyframes];
+        let Timers { consent, reports, levels, keyframes, untold, .. } = &self.timers;
+        let wheels = [consent, reports, levels, keyframes, untold];
         let dues = wheels.into_iter().filter_map(Wheel::next_due).chain(self.gaps.next_due());
         dues.min().unwrap_or(timers.served_at.plus(IDLE))
     }

@@ -117,6 +117,41 @@ fn only_the_worker_that_heard_the_link_tells_that_consent_was_lost() {
 }
 
 #[test]
+fn what_control_had_no_room_for_is_told_again_as_it_is_then() {
+    let mut world = World::with_meeting(Kind::Audio);
+    let bound = |path| Event::Bound { link: link(1), path, worker: WorkerId(0) };
+    let lost = |index| Event::ConsentLost { link: link(index) };
+    let take_back = |world: &mut World, event| {
+        let now = world.now;
+        world.workers[0].handle_untold(event, now);
+        world.exchange();
+        assert_eq!(world.take().0, []);
+        world.pass(Duration::from_millis(100));
+        world.take().0
+    };
+    assert_eq!(take_back(&mut world, bound(path(1))), [bound(path(1))]);
+    // It took another's address, which is nowhere until it checks again.
+    world.check_from(0, 1, path(2));
+    assert!(world.take().0.contains(&lost(2)));
+    assert_eq!(take_back(&mut world, lost(2)), [lost(2)]);
+    assert_eq!(take_back(&mut world, bound(path(1))), [bound(path(2))]);
+    // Back again before control had room: it is told only where the link is.
+    let now = world.now;
+    world.workers[0].handle_untold(lost(2), now);
+    world.check_from(0, 2, path(1));
+    world.pass(Duration::from_millis(100));
+    let (path, worker) = (path(1), WorkerId(0));
+    assert_eq!(world.take().0, [Event::Bound { link: link(2), path, worker }]);
+    let gone = LinkId { index: 3, generation: 9 };
+    assert_eq!(take_back(&mut world, Event::ConsentLost { link: gone }), []);
+    let switched = Event::Switched { from: layer(0), to: layer(0), link: link(1) };
+    let now = world.now;
+    world.workers[0].handle_untold(switched, now);
+    world.exchange();
+    assert_eq!(world.take().0, [switched]);
+}
+
+#[test]
 fn a_connection_that_closes_takes_its_binding_along_on_every_worker() {
     let mut world = World::new(2);
     world.add_link(link(0), Kind::Audio);
