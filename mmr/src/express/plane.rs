@@ -14,8 +14,9 @@
 
 use super::chunks::Chunks;
 use super::layout::{Destination, Label, Layer};
-use super::limits::{CHUNK, ROUTES_AT_ONCE, VERSION_INTERVAL};
+use super::limits::{CHUNK, REMEMBERED, ROUTES_AT_ONCE, VERSION_INTERVAL};
 use super::next_hop::{NextHop, Question};
+use router::limits::EXPRESS_VERSIONS;
 use router::{Event, ExpressVersion, LayerId, LayerSpec, LinkId, LinkSpec, Order, Path, Rate};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -56,6 +57,9 @@ pub(super) struct Plane {
     layers: HashMap<u32, Served>,
     /// Layers whose destinations, or publisher, may have changed since they were looked at.
     dirty: BTreeSet<u32>,
+    /// Those of them where somebody is served by the kernel who can't be, or who is served another layer now: packets
+    /// are lost or sent for nothing until the next version.
+    urgent: BTreeSet<u32>,
     /// Layers with a version that workers were told of and the kernel not yet.
     planned: Vec<u32>,
     /// Who goes to the same address from the same socket has the same next hop.
@@ -94,7 +98,8 @@ struct Served {
     rate: Rate,
     routes: BTreeSet<u32>,
     generation: u32,
-    planned_at: Option<Instant>,
+    /// When its last versions came into effect: as many as workers remember, but one.
+    changed_at: VecDeque<Instant>,
     /// What workers were told, as long as the kernel was not.
     planned: Option<Version>,
     /// What the kernel does.
@@ -115,6 +120,7 @@ impl Plane {
             links: HashMap::new(),
             layers: HashMap::new(),
             dirty: BTreeSet::new(),
+            urgent: BTreeSet::new(),
             planned: Vec::new(),
             next_hops: HashMap::new(),
             questions: VecDeque::new(),
@@ -150,7 +156,9 @@ impl Plane {
                 self.bind(*link, path, tables);
             }
             Event::ConsentLost { link } => self.bind(*link, None, tables),
-            Event::Level { .. } | Event::Rollover { .. } | Event::Switched { .. } => {}
+            // Routes follow by orders.
+            Event::Switched { from, to, .. } => self.urgent.extend([from.index, to.index]),
+            Event::Level { .. } | Event::Rollover { .. } => {}
         }
     }
 
@@ -181,19 +189,21 @@ impl Plane {
     pub(super) fn plan(&mut self, now: Instant, tables: &mut impl Tables) -> Vec<Order> {
         let mut orders = Vec::new();
         let mut looked_at = 0;
-        let due = |layer: &&Served| {
-            layer.planned.is_none() && layer.may_change_at().is_none_or(|due| due <= now)
-        };
         for index in self.dirty.clone() {
             let Some(layer) = self.layers.get(&index) else {
                 self.dirty.remove(&index);
                 continue;
             };
-            if looked_at > ROUTES_AT_ONCE || !due(&layer) {
+            let due = layer.may_change_at(self.urgent.contains(&index));
+            if looked_at > ROUTES_AT_ONCE
+                || layer.planned.is_some()
+                || due.is_some_and(|due| due > now)
+            {
                 continue;
             }
             looked_at += layer.routes.len() + 1;
             self.dirty.remove(&index);
+            self.urgent.remove(&index);
             let version = self.version_of(layer);
             orders.extend(self.plan_layer(index, version, now, tables));
         }
@@ -219,9 +229,18 @@ impl Plane {
 
     /// When [`Plane::plan`] has something to do.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let dirty = self.dirty.iter().filter_map(|index| self.layers.get(index));
-        let dirty = dirty.filter(|layer| layer.planned.is_none());
-        dirty.map(|layer| layer.may_change_at().unwrap_or(now)).min()
+        let due = |index: &u32| {
+            let layer = self.layers.get(index).filter(|layer| layer.planned.is_none())?;
+            Some(layer.may_change_at(self.urgent.contains(index)).unwrap_or(now))
+        };
+        self.dirty.iter().filter_map(due).min()
+    }
+
+    /// A layer's label, and how many destinations of it are served.
+    pub(super) fn layer(&self, index: u32) -> Option<(Ssrc, u64)> {
+        let layer = self.layers.get(&index)?;
+        let current = layer.current.as_ref();
+        Some((layer.ssrc, current.map_or(0, |(version, _)| version.links.len() as u64)))
     }
 
     /// How full it is.
@@ -263,7 +282,7 @@ impl Plane {
             rate: Rate::of_layer(spec.max_bitrate),
             routes: BTreeSet::new(),
             generation: FIRST_GENERATION,
-            planned_at: None,
+            changed_at: VecDeque::new(),
             planned: None,
             current: None,
         };
@@ -319,12 +338,13 @@ impl Plane {
             after.into_iter().for_each(|question| self.ask(question, id.index));
         }
         self.place(id.index, tables);
-        if let Some(link) = self.links.get(&id.index).filter(|link| !link.placed) {
+        let Some(link) = self.links.get(&id.index) else { return };
+        if !link.placed {
             // Nothing more goes to where it was.
             tables.displace(link.number);
         }
-        self.look_at_routes_of(id.index);
-        self.dirty.extend(published);
+        self.urgent.extend(link.routes.iter().chain(&published));
+        self.dirty.extend(link.routes.iter().chain(&published));
     }
 
     fn ask(&mut self, question: Question, link: u32) {
@@ -414,7 +434,6 @@ impl Plane {
             links: version.links.iter().copied().collect(),
         };
         layer.planned = Some(version);
-        layer.planned_at = Some(now);
         self.planned.push(index);
         Some(Order::Express(Arc::new(order)))
     }
@@ -428,6 +447,10 @@ impl Plane {
     ) -> bool {
         let Self { links, layers, chunks, .. } = self;
         let Some(layer) = layers.get_mut(&index) else { return true };
+        layer.changed_at.push_back(now);
+        if layer.changed_at.len() >= EXPRESS_VERSIONS {
+            layer.changed_at.pop_front();
+        }
         let Some(run) = chunks.take(version.links.len().div_ceil(CHUNK), now) else { return false };
         // No link has number 0: one that went meanwhile.
         let number = |link: &u32| links.get(link).map_or(0, |link| link.number);
@@ -467,9 +490,14 @@ impl Plane {
 }
 
 impl Served {
-    /// Workers remember so many versions; they must not go by faster than packets are read.
-    fn may_change_at(&self) -> Option<Instant> {
-        self.planned_at.map(|at| at + VERSION_INTERVAL)
+    /// Workers remember so many versions: they must not go by faster than packets are read. Some may follow each other
+    /// at once; on the average there is the interval between them.
+    fn may_change_at(&self, urgent: bool) -> Option<Instant> {
+        let remembered = (self.changed_at.len() + 1 == EXPRESS_VERSIONS)
+            .then(|| self.changed_at.front().map(|at| *at + REMEMBERED))
+            .flatten();
+        let last = self.changed_at.back().filter(|_| !urgent).map(|at| *at + VERSION_INTERVAL);
+        remembered.max(last)
     }
 }
 

@@ -5,12 +5,20 @@ use super::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use router::MeetingId;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use wire::srtp::{MasterKey, SessionKeys};
 use wire::{Bitrate, Kind};
 
 const LINKS: u32 = 12;
 const LAYERS: u32 = 3;
+const NEXT_HOP: NextHop = NextHop {
+    device: 1,
+    to_mac: [1; 6],
+    from_mac: [9; 6],
+    source: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 99)), 8801),
+    size_max: 1_500,
+};
 
 /// The tables as the program reads them.
 #[derive(Default)]
@@ -176,6 +184,22 @@ impl World {
         }
     }
 
+    /// Every next hop is known at once.
+    fn answer_all(&mut self) {
+        while let Some((question, wanted)) = self.plane.poll_question() {
+            if wanted {
+                self.plane.hear_next_hop(&question, Some(NEXT_HOP), &mut self.kernel);
+            }
+        }
+    }
+
+    /// Brings into effect what may be; when that was, if it was.
+    fn commit(&mut self) -> Option<Instant> {
+        let orders = self.plane.plan(self.now, &mut self.kernel);
+        self.plane.commit(self.now, &mut self.kernel);
+        (!orders.is_empty()).then_some(self.now)
+    }
+
     fn route(&mut self, routed: bool) {
         let (layer_index, link_index) = (self.below(LAYERS), self.below(LINKS));
         let (layer, link) = (layer(layer_index), link(link_index));
@@ -223,9 +247,8 @@ impl World {
             versions.push_front(version);
             versions.truncate(router::limits::EXPRESS_VERSIONS);
         }
-        // No packet waits for as long as the versions the worker remembers take.
-        let versions = u32::try_from(router::limits::EXPRESS_VERSIONS - 1).expect("few");
-        self.socket.retain(|packet| self.now - packet.at < VERSION_INTERVAL * versions);
+        // No packet waits for as long as the worker remembers versions.
+        self.socket.retain(|packet| self.now - packet.at < REMEMBERED);
         let Some(packet) = self.socket.pop_front() else { return };
         let wanted = self.wanted(packet.layer);
         let versions = self.versions.entry(packet.layer).or_default();
@@ -289,18 +312,7 @@ fn at_rest_the_kernel_serves_everybody_it_can_and_with_links_gone_it_serves_nobo
             world.order(Order::Route { layer: layer(0), link: link(index) });
         }
     }
-    let known = NextHop {
-        device: 1,
-        to_mac: [1; 6],
-        from_mac: [9; 6],
-        source: "10.0.0.99:8801".parse().expect("an address"),
-        size_max: 1_500,
-    };
-    while let Some((question, wanted)) = world.plane.poll_question() {
-        if wanted {
-            world.plane.hear_next_hop(&question, Some(known), &mut world.kernel);
-        }
-    }
+    world.answer_all();
     let orders = world.plane.plan(world.now, &mut world.kernel);
     assert_eq!(orders.len(), 1);
     assert!(world.kernel.layers.is_empty(), "nothing is served before workers are told");
@@ -338,4 +350,32 @@ fn an_address_in_use_by_another_family_stays_on_the_sockets() {
     let question = Question { socket: 1, remote: remote.ip() };
     world.plane.hear_next_hop(&question, Some(known), &mut world.kernel);
     assert!(world.plane.plan(world.now, &mut world.kernel).is_empty());
+}
+
+#[test]
+fn who_can_not_be_served_any_more_waits_for_no_interval_and_versions_do_not_go_by_faster_than_before()
+ {
+    let mut world = World::new(9);
+    for index in LAYERS..LINKS {
+        world.bind(index);
+        world.order(Order::Route { layer: layer(0), link: link(index) });
+    }
+    world.answer_all();
+    let began = world.now;
+    let mut changed = Vec::new();
+    while world.now - began < Duration::from_secs(2) {
+        // Somebody goes to TCP and comes back, all the time.
+        let event = Event::ConsentLost { link: link(LAYERS) };
+        world.plane.hear_event(&event, &mut world.kernel);
+        changed.extend(world.commit());
+        world.bind(LAYERS);
+        world.answer_all();
+        changed.extend(world.commit());
+        world.now += Duration::from_millis(1);
+    }
+    // The first change took effect at once; of eight none came within what is remembered.
+    assert_eq!(changed[1], began);
+    let kept = router::limits::EXPRESS_VERSIONS - 1;
+    assert!(changed.windows(kept + 1).all(|it| it[kept] - it[0] >= REMEMBERED));
+    assert!(changed.len() > 30, "{}", changed.len());
 }
