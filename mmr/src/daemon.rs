@@ -11,7 +11,7 @@ use crate::network::sockets::{self, Listening, SocketOptions};
 use crate::network::{self, Backend};
 use crate::stats;
 use crate::worker::{self, WorkerConfig, WorkerHandle};
-use crate::{Config, Error, addresses, startup};
+use crate::{Config, Error, addresses, capabilities, startup};
 use router::{MeetingsConfig, RouterConfig, WorkerId, limits};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -41,11 +41,20 @@ struct Threads {
 
 impl Daemon {
     /// Opens every socket, starts every thread, and answers when clients can connect. May be called
-    /// from any thread, within a runtime or without; blocks for some milliseconds.
+    /// from any thread, within a runtime or without; blocks for some milliseconds. Its threads have
+    /// the caller's capabilities but those that only the start needs.
     ///
     /// # Errors
     /// What the configuration names can't be had; nothing is left running then.
     pub fn start(config: Config) -> Result<Self, Error> {
+        // From a thread of its own, whose capabilities the others inherit.
+        std::thread::scope(|scope| {
+            let started = scope.spawn(|| Self::start_threads(config)).join();
+            started.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn start_threads(config: Config) -> Result<Self, Error> {
         let credentials = Credentials::load(&config)?;
         let count = worker_count(&config);
         let backend = network::choose(config.workers.backend).map_err(no_backend)?;
@@ -55,6 +64,8 @@ impl Daemon {
         let prepared = prepare_express(&config)?;
         let mut listening = listen(&config, count, prepared.is_ok())?;
         warn(&listening, backend.backend, &config);
+        let express = attach_express(&config, prepared, &listening.addresses)?;
+        capabilities::give_up();
         let exchange = Exchange::new(count, Instant::now()).map_err(|cause| {
             Error::system("the queues can't be made", cause, "Allow more open files (LimitNOFILE).")
         })?;
@@ -68,7 +79,6 @@ impl Daemon {
             tcp: door.tcp().to_vec(),
             tls: door.tls().to_vec(),
         };
-        let express = attach_express(&config, prepared, &bound.udp)?;
         let about = Arc::new(About {
             zone: config.zone.clone(),
             advertised: addresses::to_tell(&config.listen, &bound),

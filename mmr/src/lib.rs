@@ -6,6 +6,7 @@
 mod about;
 mod addresses;
 mod admin;
+mod capabilities;
 pub mod cli;
 pub mod config;
 mod control;

@@ -7,7 +7,7 @@ use super::{Failure, runtime, say};
 use crate::config::{Log, MEDIA_PORT, TLS_PORT};
 use crate::dev::{self, Dev};
 use crate::network::BackendChoice;
-use crate::{Config, Daemon};
+use crate::{Config, Daemon, capabilities};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut supervisor = Supervisor::new(Duration::ZERO, None)?;
         let daemon = Daemon::start(config).map_err(Failure::failed)?;
+        capabilities::give_up();
         say(&welcome(&dev, &daemon, &[media, tls]))?;
         let ended = supervisor.watch(&daemon).await;
         daemon.stop().await;

@@ -4,7 +4,7 @@ use super::args::ConfigArgs;
 use super::check::load;
 use super::supervise::Supervisor;
 use super::{Failure, runtime};
-use crate::{Daemon, Error};
+use crate::{Daemon, Error, capabilities};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
@@ -19,6 +19,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
             Error::Credential(error) => Failure::config(error.located(&args.config)),
             other => Failure::failed(other),
         })?;
+        capabilities::give_up();
         let ended = supervisor.watch(&daemon).await;
         daemon.stop().await;
         ended

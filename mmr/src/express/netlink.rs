@@ -5,6 +5,7 @@
 
 use super::interfaces::is_link_local;
 use super::next_hop::{Book, Device, NextHop, Question, Route};
+use crate::capabilities;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
@@ -73,6 +74,8 @@ impl Resolver {
             new_multicast_connection(&GROUPS)?
         };
         thread::Builder::new().name("mmr-next-hops".to_owned()).spawn(move || {
+            // Started while the program is attached, which took more than this thread needs.
+            capabilities::give_up();
             runtime.block_on(async move {
                 tokio::spawn(connection);
                 let book = Book::new(sockets.iter().map(SocketAddr::port).collect());
