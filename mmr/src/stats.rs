@@ -2,13 +2,13 @@
 
 use crate::about::{About, VERSION};
 use crate::control::{Asker, ControlCounts, DoorCounts, Snapshot, WorkerCounts};
-use crate::express::{self, Outcome};
+use crate::express::{self, LayerCount, LinkCount, Outcome, Tally};
 use hdrhistogram::Histogram;
 use router::{DropCounters, DropReason, KindSummary, Traffic};
 use std::collections::BTreeMap;
 use wire::stats::{
-    ControlStats, Distribution, DoorStats, ExpressStats, KindStats, Stats, TableStats,
-    TrafficStats, WorkerStats,
+    ControlStats, Distribution, DoorStats, ExpressDetails, ExpressLayerStats, ExpressLinkStats,
+    ExpressStats, ExpressTally, KindStats, Stats, TableStats, TrafficStats, WorkerStats,
 };
 use wire::{Kind, Transport};
 
@@ -40,7 +40,7 @@ pub(crate) fn of(about: &About, snapshot: &Snapshot) -> Stats {
         latency_recent_us: latency_recent_us(&snapshot.workers),
         control: control(&snapshot.control),
         door: door(&snapshot.door),
-        express: express(about, snapshot.express.as_ref()),
+        express: express(about, snapshot),
         workers: snapshot.workers.iter().map(|counts| worker(about, counts)).collect(),
     }
 }
@@ -105,28 +105,72 @@ fn door(counts: &DoorCounts) -> DoorStats {
     }
 }
 
-fn express(about: &About, counts: Option<&express::Counts>) -> ExpressStats {
+fn express(about: &About, snapshot: &Snapshot) -> ExpressStats {
     let why = match &about.express {
         Ok(interfaces) => interfaces.join(", "),
         Err(why) => why.clone(),
     };
-    let Some(counts) = counts else { return ExpressStats { why, ..ExpressStats::default() } };
+    let Some(counts) = &snapshot.express else {
+        return ExpressStats { why, ..ExpressStats::default() };
+    };
     let sent = Kind::ALL.iter().map(|kind| {
-        let express::Tally { packets, bytes, .. } = counts.sent[kind.index()];
+        let Tally { packets, bytes, .. } = counts.sent[kind.index()];
         (kind.name().to_owned(), TrafficStats { packets, bytes })
     });
     let outcomes = Outcome::ALL.iter().zip(counts.outcomes).filter(|(_, count)| *count > 0);
     ExpressStats {
         on: true,
         why,
+        taken_ms: u64::try_from(snapshot.uptime.as_millis()).unwrap_or(u64::MAX),
         layers: counts.extent.layers,
         routes: counts.extent.routes,
         links: counts.extent.links,
         refused: counts.extent.refused,
         sent: sent.collect(),
         outcomes: outcomes.map(|(outcome, count)| (outcome.name().to_owned(), count)).collect(),
-        wait_ns: distribution(&counts.waits_ns),
+        layer_sums: sums(&counts.layers),
+        link_sums: sums(&counts.links),
+        layers_top: counts.top.layers.iter().map(layer).collect(),
+        links_top: counts.top.links.iter().map(link).collect(),
+        latency_ns: distribution(&counts.latency_ns),
+        latency_recent_ns: distribution(&counts.latency_recent_ns),
     }
+}
+
+/// Every layer and link the express plane counts.
+pub(crate) fn details(each: &express::Each) -> ExpressDetails {
+    ExpressDetails {
+        layers: each.layers.iter().map(layer).collect(),
+        links: each.links.iter().map(link).collect(),
+    }
+}
+
+fn layer(counted: &LayerCount) -> ExpressLayerStats {
+    ExpressLayerStats {
+        layer: counted.index,
+        ssrc: counted.ssrc.0,
+        kind: counted.kind.name().to_owned(),
+        destinations: counted.destinations,
+        heard: tally(&counted.tally),
+    }
+}
+
+fn link(counted: &LinkCount) -> ExpressLinkStats {
+    ExpressLinkStats {
+        link: counted.index,
+        kind: counted.kind.name().to_owned(),
+        sent: tally(&counted.tally),
+    }
+}
+
+fn sums(tallies: &[Tally; 3]) -> BTreeMap<String, ExpressTally> {
+    let kinds = Kind::ALL.iter().zip(tallies);
+    kinds.map(|(kind, counted)| (kind.name().to_owned(), tally(counted))).collect()
+}
+
+fn tally(counted: &Tally) -> ExpressTally {
+    let Tally { packets, bytes, lost } = *counted;
+    ExpressTally { packets, bytes, lost }
 }
 
 fn worker(about: &About, counts: &WorkerCounts) -> WorkerStats {

@@ -11,7 +11,8 @@ mod router;
 pub use check::ReportError;
 pub use host::{HostDrops, HostLoad, InterfaceLoad, Memory, Pressure};
 pub use router::{
-    Drain, Flow, KindLoad, Kinds, Latency, Meeting, MeetingList, RouterLoad, TableUse, WorkerLoad,
+    Drain, ExpressLatency, ExpressLoad, Flow, KindLoad, Kinds, Latency, Meeting, MeetingList,
+    RouterLoad, TableUse, WorkerLoad,
 };
 
 use crate::MmrId;

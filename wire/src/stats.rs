@@ -113,6 +113,8 @@ pub struct ExpressStats {
     pub on: bool,
     /// The interfaces it is attached to, or why it is off.
     pub why: String,
+    /// When these counts were taken, in milliseconds since the daemon's start.
+    pub taken_ms: u64,
     /// Layers it serves now.
     pub layers: u64,
     /// Destinations of all layers that it serves now; the others are the workers'.
@@ -125,9 +127,68 @@ pub struct ExpressStats {
     pub sent: BTreeMap<String, TrafficStats>,
     /// What became of packets of layers that are served, and of copies that were not taken; only what occurred.
     pub outcomes: BTreeMap<String, u64>,
-    /// How long a packet's last destination waited for the others, in nanoseconds; one packet in 64 is timed, to a
-    /// factor of 2.
-    pub wait_ns: Distribution,
+    /// What every layer it serves counted, by kind: packets heard, and lost as they were over their layer's rate.
+    pub layer_sums: BTreeMap<String, ExpressTally>,
+    /// What every destination counted, by kind: copies, and those its device did not take.
+    pub link_sums: BTreeMap<String, ExpressTally>,
+    /// The layers that lost most of late, then the busiest; at most 16. `GET /express` has all.
+    pub layers_top: Vec<ExpressLayerStats>,
+    /// The links that lost most of late, then the busiest; at most 16.
+    pub links_top: Vec<ExpressLinkStats>,
+    /// From when the kernel looked at a packet to when its last copy was with its device, in nanoseconds; one packet in
+    /// 64 is timed, to a factor of 2.
+    pub latency_ns: Distribution,
+    /// The same over the last second alone.
+    pub latency_recent_ns: Distribution,
+}
+
+/// The answer to `GET /express`: every layer and every link over UDP with its own counts. Some are read each second, in
+/// turn: they are as many seconds old as there are thousands of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExpressDetails {
+    /// By their places in the router's tables.
+    pub layers: Vec<ExpressLayerStats>,
+    /// By their places in the router's tables.
+    pub links: Vec<ExpressLinkStats>,
+}
+
+/// What the express plane counted of one layer, since it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpressLayerStats {
+    /// Its place in the router's tables.
+    pub layer: u32,
+    /// Its label.
+    pub ssrc: u32,
+    /// Its kind.
+    pub kind: String,
+    /// Destinations the kernel serves now; the others are the workers'.
+    pub destinations: u64,
+    /// Packets of it that were replicated; `lost` were over its rate.
+    #[serde(flatten)]
+    pub heard: ExpressTally,
+}
+
+/// What the express plane counted of one destination, since it was first bound over UDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpressLinkStats {
+    /// Its place in the router's tables.
+    pub link: u32,
+    /// Its kind.
+    pub kind: String,
+    /// Copies its device took; `lost` it did not take.
+    #[serde(flatten)]
+    pub sent: ExpressTally,
+}
+
+/// Packets, their bytes, and packets lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpressTally {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes, without headers below RTP.
+    pub bytes: u64,
+    /// Packets lost; not among the others.
+    pub lost: u64,
 }
 
 /// One worker's part of [`Stats`].

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `GET /stats` | [`wire::stats::Stats`] as JSON |
 //! | `GET /metrics` | OpenMetrics text |
+//! | `GET /express` | [`wire::stats::ExpressDetails`] as JSON |
 //! | `GET /meetings` | a list of [`wire::load::Meeting`] as JSON |
 //! | `GET /health?stalled=5s` | 200, or 503 with the workers that stalled; asks nobody but their heartbeats |
 //! | `POST /drain?deadline=10m` | newcomers are turned away, everybody is told to move on |
@@ -58,6 +59,7 @@ impl Admin {
         let routes = Router::new()
             .route("/stats", get(stats))
             .route("/metrics", get(scrape))
+            .route("/express", get(express))
             .route("/meetings", get(meetings))
             .route("/health", get(health))
             .route("/drain", post(drain))
@@ -89,6 +91,13 @@ async fn scrape(State(context): State<Context>) -> Response {
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn express(State(context): State<Context>) -> Response {
+    match context.control.express().await {
+        Ok(each) => Json(stats::details(&each)).into_response(),
+        Err(ended) => (StatusCode::SERVICE_UNAVAILABLE, ended.to_string()).into_response(),
     }
 }
 

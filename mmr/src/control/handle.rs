@@ -4,6 +4,7 @@ use super::request::{Asker, Command, Drain, Reload};
 use super::snapshot::{Snapshot, heartbeat_ages};
 use crate::Error;
 use crate::exchange::Exchange;
+use crate::express::Each;
 use router::WorkerId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +36,11 @@ impl Handle {
     /// The meetings there are.
     pub(crate) async fn meetings(&self) -> Result<Vec<Meeting>, Error> {
         self.ask(Command::Meetings).await
+    }
+
+    /// What the express plane counted of each layer and link; nothing while it is off.
+    pub(crate) async fn express(&self) -> Result<Each, Error> {
+        self.ask(Command::Express).await
     }
 
     pub(crate) async fn drain(&self, drain: Drain) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! What channels and the daemon's other parts ask of the control thread.
 
 use super::snapshot::Snapshot;
+use crate::express::Each;
 use crate::tls::TlsConfigs;
 use router::ChannelId;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Snapshot(oneshot::Sender<Box<Snapshot>>),
     /// The meetings there are.
     Meetings(oneshot::Sender<Vec<Meeting>>),
+    /// Every layer and link that the express plane counts.
+    Express(oneshot::Sender<Each>),
     /// Turn newcomers away, tell everybody to move on.
     Drain(Drain, oneshot::Sender<()>),
     /// Take newcomers again.

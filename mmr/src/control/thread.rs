@@ -157,7 +157,7 @@ impl Control {
                 }
                 () = news(&mut self.express) => {}
                 () = until(versions_at) => {}
-                _ = reports.tick() => self.reports.ask(&mut self.dispatch),
+                _ = reports.tick() => self.count(),
                 () = sleep(RETRY_INTERVAL), if backlog > 0 => {}
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
@@ -182,6 +182,14 @@ impl Control {
                 Some(ControlEvent::Accepted(stream)) => self.accept(stream),
                 None => break,
             }
+        }
+    }
+
+    /// Asks the workers for their counts, and reads the kernel's.
+    fn count(&mut self) {
+        self.reports.ask(&mut self.dispatch);
+        if let Some(express) = &mut self.express {
+            express.count();
         }
     }
 
@@ -260,6 +268,10 @@ impl Control {
         // Who asked may have gone; there is nobody to tell then.
         match command {
             Command::Snapshot(reply) => drop(reply.send(Box::new(self.snapshot(now)))),
+            Command::Express(reply) => {
+                let each = self.express.as_ref().map(Express::each);
+                drop(reply.send(each.unwrap_or_default()));
+            }
             Command::Meetings(reply) => drop(reply.send(self.list_meetings())),
             Command::Drain(drain, reply) => {
                 self.drain(now, drain);

@@ -6,12 +6,14 @@
 //! | `program`, `layout` | what runs in the kernel (mmr/bpf/express.c), and its tables byte for byte |
 //! | `plane`, `chunks` | what the kernel should serve, and how it comes to: pure |
 //! | `next_hop`, `netlink` | where a destination's packets go, down to the MAC: pure, and the kernel's word |
+//! | `tallies`, `counts` | what the kernel counted of each layer and link, and what there is to tell of it all |
 //! | `interfaces` | where the program is attached, and which addresses are ours |
 //!
 //! The control thread owns all of it. It is *not* on a packet's way: without it the kernel goes on with what it was told
 //! last, as workers do.
 
 mod chunks;
+mod counts;
 mod interfaces;
 pub mod layout;
 pub mod limits;
@@ -19,14 +21,15 @@ mod netlink;
 mod next_hop;
 mod plane;
 pub mod program;
+mod tallies;
 
 pub use layout::{Destination, Label, Layer};
 pub use program::{Outcome, Program, Sizes, Tally};
 
-pub(crate) use plane::Extent;
+pub(crate) use counts::{Counts, Each, LayerCount, LinkCount};
 
-use crate::network::sockets;
-use hdrhistogram::Histogram;
+use crate::network::{offloads, sockets};
+use counts::Counting;
 use netlink::{News, Resolver};
 use plane::{Plane, Tables};
 use router::{Event, Order};
@@ -35,6 +38,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
+use tallies::Meters;
 use wire::mark::Marks;
 
 /// What the operator asks for.
@@ -71,27 +75,17 @@ pub enum ExpressError {
     Netlink(io::Error),
 }
 
-/// What the plane did and has, for stats and metrics.
-#[derive(Clone, Debug)]
-pub(crate) struct Counts {
-    pub(crate) extent: Extent,
-    /// By [`Outcome::ALL`].
-    pub(crate) outcomes: [u64; Outcome::ALL.len()],
-    /// Copies sent, by [`wire::Kind::index`].
-    pub(crate) sent: [Tally; 3],
-    /// How long the last destination waited for the others, to a factor of 2.
-    pub(crate) waits_ns: Histogram<u64>,
-}
-
 /// The plane, as the control thread has it.
 pub(crate) struct Express {
     program: Program,
     plane: Plane,
+    counting: Counting,
     resolver: Resolver,
     /// The router's sockets.
     bound: Vec<SocketAddr>,
     /// Local addresses the program takes for them.
     listens: BTreeSet<(SocketAddr, u8)>,
+    /// For people.
     interfaces: Vec<String>,
 }
 
@@ -129,7 +123,7 @@ impl Prepared {
         let mut attached = Vec::new();
         for interface in interfaces {
             match self.program.attach(&interface) {
-                Ok(()) => attached.push(interface),
+                Ok(()) => attached.push(described(interface)),
                 Err(error) => refused = error,
             }
         }
@@ -141,6 +135,7 @@ impl Prepared {
         let mut express = Express {
             program: self.program,
             plane: Plane::new(marks, chunks),
+            counting: Counting::new(),
             resolver,
             bound: bound.to_vec(),
             listens: BTreeSet::new(),
@@ -159,12 +154,14 @@ impl Express {
 
     /// An order that goes to the workers, too.
     pub(crate) fn hear_order(&mut self, order: &Order, now: Instant) {
+        self.counting.tallies.hear_order(order, &self.program);
         self.plane.hear_order(order, now, &mut self.program);
         self.ask();
     }
 
     /// What a worker tells.
     pub(crate) fn hear_event(&mut self, event: &Event) {
+        self.counting.tallies.hear_event(event, &self.program);
         self.plane.hear_event(event, &mut self.program);
         self.ask();
     }
@@ -199,14 +196,19 @@ impl Express {
         self.plane.poll_timeout(now)
     }
 
+    /// Reads what the kernel counted, some of it at a time; once a second.
+    pub(crate) fn count(&mut self) {
+        self.counting.read(&self.program);
+    }
+
     /// The counts at this moment.
     pub(crate) fn counts(&self) -> Counts {
-        Counts {
-            extent: self.plane.extent(),
-            outcomes: self.program.outcomes(),
-            sent: self.program.sent(),
-            waits_ns: spread(&self.program.waits()),
-        }
+        self.counting.counts(&self.plane, &self.program)
+    }
+
+    /// Every layer's and every link's own counts.
+    pub(crate) fn each(&self) -> Each {
+        self.counting.each(&self.plane)
     }
 
     fn ask(&mut self) {
@@ -231,15 +233,19 @@ impl Express {
     }
 }
 
-/// From counts by the number of bits.
-fn spread(waits: &[u64; 32]) -> Histogram<u64> {
-    let mut histogram =
-        Histogram::new_with_bounds(1, 1 << 32, 2).expect("the bounds are constants that fit");
-    for (bits, count) in (0..).zip(waits) {
-        // The middle of 2^bits and 2^(bits + 1), which lies within the bounds.
-        let _ = histogram.record_n((3 << bits) / 2, *count);
+/// With what keeps the plane below what it could be.
+fn described(interface: String) -> String {
+    match offloads::has_gro(&interface) {
+        Ok(false) => {
+            tracing::warn!(
+                interface,
+                "GRO is off: what a card hears comes in single packets, not in trains. Switch it on: tuning/apply, or \
+                 `ethtool -K {interface} gro on`"
+            );
+            format!("{interface} (GRO is off)")
+        }
+        Ok(true) | Err(_) => interface,
     }
-    histogram
 }
 
 impl Tables for Program {
@@ -261,6 +267,16 @@ impl Tables for Program {
 
     fn stop_serving(&mut self, label: &Label) {
         self.stop_serving(label);
+    }
+}
+
+impl Meters for Program {
+    fn layer_tally(&self, index: u32) -> Tally {
+        self.layer_tally(index)
+    }
+
+    fn link_tally(&self, index: u32) -> Tally {
+        self.link_tally(index)
     }
 }
 

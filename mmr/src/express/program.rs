@@ -164,8 +164,8 @@ impl Program {
         [0, 1, 2].map(|kind| tally(&self.sent, kind))
     }
 
-    /// How long the last destination waited for the others, for one packet in 64: counts by the number of bits of the
-    /// nanoseconds.
+    /// From when the program looked at a packet to when its last copy was with its device, for one packet in 64: counts
+    /// by the number of bits of the nanoseconds.
     pub fn waits(&self) -> [u64; 32] {
         std::array::from_fn(|index| total(&self.waits, index))
     }
@@ -180,6 +180,28 @@ pub struct Tally {
     pub bytes: u64,
     /// Packets over the layer's rate, or refused by the link's device.
     pub lost: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            packets: self.packets + other.packets,
+            bytes: self.bytes + other.bytes,
+            lost: self.lost + other.lost,
+        }
+    }
+
+    /// What came since the same counts were `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(before.packets),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            lost: self.lost.saturating_sub(before.lost),
+        }
+    }
 }
 
 /// What became of packets of layers that are served; `enum outcome`.
@@ -253,10 +275,8 @@ where
 /// Counts that can't be read are none: nothing depends on them.
 fn tally(table: &PerCpuArray<MapData, TallyValue>, index: u32) -> Tally {
     let Ok(cores) = table.get(&index, 0) else { return Tally::default() };
-    cores.iter().fold(Tally::default(), |sum, [packets, bytes, lost]| Tally {
-        packets: sum.packets + packets,
-        bytes: sum.bytes + bytes,
-        lost: sum.lost + lost,
+    cores.iter().fold(Tally::default(), |sum, [packets, bytes, lost]| {
+        sum.plus(Tally { packets: *packets, bytes: *bytes, lost: *lost })
     })
 }
 

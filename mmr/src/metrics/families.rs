@@ -3,7 +3,7 @@
 use super::{Family, Sample, Scrape, Value, buckets};
 use crate::about::VERSION;
 use crate::control::WorkerCounts;
-use crate::express::{Outcome, Tally};
+use crate::express::{Counts, Outcome, Tally};
 use hdrhistogram::Histogram;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 use router::{DropCounters, DropReason, Traffic};
@@ -14,7 +14,7 @@ use wire::{Kind, Transport};
 const LATENCY_US: [u64; 14] =
     [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000];
 /// Upper bounds of how long the kernel takes for all copies, in nanoseconds.
-const WAIT_NS: [u64; 10] =
+const EXPRESS_NS: [u64; 10] =
     [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 2_000_000];
 /// Upper bounds of packets per train.
 const TRAIN: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -134,20 +134,32 @@ pub(super) const FAMILIES: &[Family] = &[
         integer(s.snapshot.express.as_ref().map_or(0, |it| it.extent.refused))
     }),
     counter("express_packets_sent", "Copies that devices took; not among packets_sent", |s| {
-        express_sent(s, |sent| sent.packets)
+        express_tallies(s, |counts| &counts.sent, |tally| tally.packets)
     }),
     counter("express_bytes_sent", "Their bytes, without headers below RTP", |s| {
-        express_sent(s, |sent| sent.bytes)
+        express_tallies(s, |counts| &counts.sent, |tally| tally.bytes)
     }),
     counter("express_packets", "What became of packets of served layers, and of copies", |s| {
         let counts = s.snapshot.express.as_ref().map(|it| it.outcomes).unwrap_or_default();
         let names = Outcome::ALL.iter().map(|outcome| outcome.name());
         labelled("outcome", names.zip(counts))
     }),
-    histogram("express_wait_seconds", "How long a packet's last copy waited for the others", |s| {
+    counter("express_layer_packets", "Packets replicated, as their layers counted them", |s| {
+        express_tallies(s, |counts| &counts.layers, |tally| tally.packets)
+    }),
+    counter("express_layer_packets_over_rate", "Packets over their layers' rates", |s| {
+        express_tallies(s, |counts| &counts.layers, |tally| tally.lost)
+    }),
+    counter("express_link_packets", "Copies, as their destinations counted them", |s| {
+        express_tallies(s, |counts| &counts.links, |tally| tally.packets)
+    }),
+    counter("express_link_packets_refused", "Copies that devices did not take", |s| {
+        express_tallies(s, |counts| &counts.links, |tally| tally.lost)
+    }),
+    histogram("express_latency_seconds", "From seen to the last copy handed to its device", |s| {
         let none = || Histogram::new(2).expect("2 digits are within 0 to 5");
-        let waits = s.snapshot.express.as_ref().map_or_else(none, |it| it.waits_ns.clone());
-        one(buckets(&waits, &WAIT_NS, 1e-9))
+        let latency = s.snapshot.express.as_ref().map_or_else(none, |it| it.latency_ns.clone());
+        one(buckets(&latency, &EXPRESS_NS, 1e-9))
     }),
     // The workers themselves.
     counter("worker_turns", "Turns taken", |s| per_worker(s, |worker| worker.report.turns)),
@@ -215,9 +227,13 @@ fn labelled<'a>(label: &'static str, values: impl Iterator<Item = (&'a str, u64)
     values.map(sample).collect()
 }
 
-fn express_sent(scrape: &Scrape, count: fn(&Tally) -> u64) -> Vec<Sample> {
-    let sent = scrape.snapshot.express.as_ref().map(|it| it.sent).unwrap_or_default();
-    labelled("kind", Kind::ALL.iter().map(|kind| (kind.name(), count(&sent[kind.index()]))))
+fn express_tallies(
+    scrape: &Scrape,
+    tallies: fn(&Counts) -> &[Tally; 3],
+    count: fn(&Tally) -> u64,
+) -> Vec<Sample> {
+    let tallies = scrape.snapshot.express.as_ref().map(|it| *tallies(it)).unwrap_or_default();
+    labelled("kind", Kind::ALL.iter().map(|kind| (kind.name(), count(&tallies[kind.index()]))))
 }
 
 fn names(counts: &BTreeMap<&'static str, u64>) -> impl Iterator<Item = (&'static str, u64)> {

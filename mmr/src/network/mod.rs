@@ -12,6 +12,7 @@ mod cmsg;
 mod defaults;
 mod destinations;
 mod inbox;
+pub mod offloads;
 pub mod poll;
 mod reception;
 mod sender;

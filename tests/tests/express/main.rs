@@ -1,6 +1,8 @@
 //! The express plane in networks of its own: the program in the kernel alone, and whole daemons that use it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod capabilities;
+mod counts;
 mod daemon;
 mod frame;
 mod hostile;

@@ -33,6 +33,9 @@ pub struct RouterLoad {
     pub latency: Latency,
     /// Datagrams a second that the kernel dropped because a socket's receive buffer was full.
     pub kernel_drops_per_s: u64,
+    /// What the kernel replicates by itself; absent where it replicates nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub express: Option<ExpressLoad>,
     /// Each worker.
     #[schemars(length(max = 256))]
     pub workers: Vec<WorkerLoad>,
@@ -67,7 +70,7 @@ pub struct Kinds {
 pub struct KindLoad {
     /// Media accepted.
     pub received: Flow,
-    /// Everything sent to links of the kind.
+    /// Everything sent to links of the kind, by workers and by the kernel itself.
     pub sent: Flow,
     /// Streams published.
     pub streams: u64,
@@ -96,6 +99,32 @@ pub struct Latency {
     pub p50_us: u64,
     /// 99 of 100 took at most this, in microseconds.
     pub p99_us: u64,
+}
+
+/// The express plane: media the kernel replicates below the sockets, without a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExpressLoad {
+    /// Layers it serves.
+    pub layers: u64,
+    /// Destinations of all layers that it serves.
+    pub routes: u64,
+    /// What it sent; also part of the kinds' `sent`, not of the workers'.
+    pub sent: Flow,
+    /// Copies lost a second: the device did not take them, or there was no memory.
+    pub lost_per_s: u64,
+    /// From when the kernel looked at a packet to when its last copy was with its device, over the last interval.
+    pub latency: ExpressLatency,
+}
+
+/// How long the kernel took for all copies of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExpressLatency {
+    /// How many were measured; zero makes the others meaningless.
+    pub count: u64,
+    /// The median, in nanoseconds, to a factor of 2.
+    pub p50_ns: u64,
+    /// 99 of 100 took at most this, in nanoseconds, to a factor of 2.
+    pub p99_ns: u64,
 }
 
 /// One worker.

@@ -4,6 +4,7 @@
 //! What a sample counts becomes a rate against the one before; what resources are used becomes
 //! stress; what the daemon says, or does not say, becomes a state.
 
+mod express;
 mod headroom;
 mod host;
 mod rates;

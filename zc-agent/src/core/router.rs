@@ -1,5 +1,6 @@
 //! The daemon: its counts since start become rates.
 
+use super::express::ExpressView;
 use super::host::CoreLoad;
 use super::rates::{losses_per_s, per_s};
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ const YOUNG_MS: u64 = 5_000;
 pub(super) struct RouterView {
     newest: Option<Stats>,
     workers: BTreeMap<u8, Worker>,
+    express: Option<ExpressView>,
 }
 
 /// One worker's newest counts, and what they say against those before.
@@ -41,7 +43,9 @@ impl RouterView {
     pub(super) fn handle(&mut self, stats: &Stats) {
         if self.newest.as_ref().is_none_or(|before| before.epoch_ms != stats.epoch_ms) {
             self.workers.clear();
+            self.express = None;
         }
+        self.express = ExpressView::next(self.express.take(), &stats.express);
         for worker in stats.workers.iter().take(REPORT_WORKERS_MAX) {
             self.handle_worker(worker);
         }
@@ -72,6 +76,7 @@ impl RouterView {
             },
             latency: Latency { count: latency.count, p50_us: latency.p50, p99_us: latency.p99 },
             kernel_drops_per_s: self.kernel_drops(),
+            express: self.express.as_ref().map(ExpressView::load),
             workers: self.workers.values().map(|worker| worker.load(cores)).collect(),
             capacity: stats
                 .tables
@@ -116,10 +121,11 @@ impl RouterView {
         let all = |flow: fn(&Rates) -> &[Flow; 3]| {
             sum(self.workers.values().map(|worker| flow(&worker.rates)[kind.index()]))
         };
+        let express = self.express.as_ref().map(|it| it.sent(kind));
         let there = stats.kinds.get(kind.name()).copied().unwrap_or_default();
         KindLoad {
             received: all(|rates| &rates.received),
-            sent: all(|rates| &rates.sent),
+            sent: sum([all(|rates| &rates.sent)].into_iter().chain(express)),
             streams: there.streams,
             links: there.links,
             links_waiting: there.links_waiting,
@@ -146,21 +152,14 @@ impl Worker {
 
 impl Rates {
     fn between(before: &WorkerStats, now: &WorkerStats, seconds: f64) -> Self {
-        let flows = |traffic: fn(&WorkerStats) -> &BTreeMap<String, TrafficStats>| {
-            Kind::ALL.map(|kind| {
-                let of = |it| traffic(it).get(kind.name()).copied().unwrap_or_default();
-                let (before, now) = (of(before), of(now));
-                Flow {
-                    packets_per_s: per_s(before.packets, now.packets, seconds),
-                    bits_per_s: per_s(before.bytes, now.bytes, seconds).saturating_mul(8),
-                }
-            })
+        let all = |traffic: fn(&WorkerStats) -> &BTreeMap<String, TrafficStats>| {
+            flows(traffic(before), traffic(now), seconds)
         };
         let losses =
             |count: fn(&WorkerStats) -> u64| losses_per_s(count(before), count(now), seconds);
         Self {
-            received: flows(|it| &it.received),
-            sent: flows(|it| &it.sent),
+            received: all(|it| &it.received),
+            sent: all(|it| &it.sent),
             drops: losses(|it| it.drops.values().copied().fold(0, u64::saturating_add)),
             kernel_drops: losses(|it| it.kernel_drops),
             ring_overflows: losses(|it| it.ring_overflows),
@@ -168,7 +167,23 @@ impl Rates {
     }
 }
 
-fn sum(flows: impl Iterator<Item = Flow>) -> Flow {
+/// By kind.
+pub(super) fn flows(
+    before: &BTreeMap<String, TrafficStats>,
+    now: &BTreeMap<String, TrafficStats>,
+    seconds: f64,
+) -> [Flow; 3] {
+    Kind::ALL.map(|kind| {
+        let of = |it: &BTreeMap<String, TrafficStats>| it.get(kind.name()).copied();
+        let (before, now) = (of(before).unwrap_or_default(), of(now).unwrap_or_default());
+        Flow {
+            packets_per_s: per_s(before.packets, now.packets, seconds),
+            bits_per_s: per_s(before.bytes, now.bytes, seconds).saturating_mul(8),
+        }
+    })
+}
+
+pub(super) fn sum(flows: impl Iterator<Item = Flow>) -> Flow {
     flows.fold(Flow::default(), |sum, flow| Flow {
         packets_per_s: sum.packets_per_s.saturating_add(flow.packets_per_s),
         bits_per_s: sum.bits_per_s.saturating_add(flow.bits_per_s),

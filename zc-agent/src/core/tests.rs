@@ -5,7 +5,7 @@ use super::*;
 use crate::proc::{self, CoreTimes, InterfaceCounts, Softnet, UdpErrors};
 use proptest::prelude::*;
 use wire::load::{HostLoad, Memory};
-use wire::stats::{Distribution, KindStats, TableStats, TrafficStats, WorkerStats};
+use wire::stats::{Distribution, ExpressStats, KindStats, TableStats, TrafficStats, WorkerStats};
 
 fn settings() -> Settings {
     Settings {
@@ -130,6 +130,42 @@ fn tells_what_host_and_daemon_did_in_the_last_interval() {
     assert_eq!((cores, busy), (2, 0.25));
     assert_eq!(interfaces[0].bits_out_per_s, 80_000_000);
     assert_eq!(interfaces[0].used, Some(0.08));
+}
+
+#[test]
+fn what_the_kernel_sends_by_itself_is_among_what_is_sent_and_told_apart() {
+    let mut core = Core::new(settings());
+    for now in 1..=3 {
+        let mut seen = stats(now, 0.5, 20);
+        let sent = TrafficStats { packets: now * 5_000, bytes: now * 5_000_000 };
+        seen.express = ExpressStats {
+            on: true,
+            taken_ms: now * 1_000,
+            layers: 2,
+            routes: 9,
+            sent: [("video".to_owned(), sent)].into(),
+            outcomes: [("device_refused".to_owned(), now * 3), ("mixed".to_owned(), now)].into(),
+            latency_recent_ns: Distribution {
+                count: 4,
+                p50: 900,
+                p99: 7_000,
+                ..Default::default()
+            },
+            ..ExpressStats::default()
+        };
+        core.handle_stats(&seen);
+        core.handle_host(s(now), host(now, [10, 40]));
+    }
+    let router = core.poll_report().unwrap().router.unwrap();
+    assert_eq!(router.kinds.video.sent.packets_per_s, 5_700);
+    assert_eq!(router.workers[0].sent.packets_per_s, 700);
+    let express = router.express.unwrap();
+    assert_eq!((express.layers, express.routes, express.lost_per_s), (2, 9, 3));
+    assert_eq!((express.sent.packets_per_s, express.sent.bits_per_s), (5_000, 40_000_000));
+    assert_eq!((express.latency.p50_ns, express.latency.p99_ns), (900, 7_000));
+    core.handle_stats(&stats(4, 0.5, 20));
+    core.handle_host(s(4), host(4, [10, 40]));
+    assert_eq!(core.poll_report().unwrap().router.unwrap().express, None);
 }
 
 #[test]

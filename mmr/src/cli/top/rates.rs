@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Kind;
-use wire::stats::{Distribution, ExpressStats, Stats, TrafficStats, WorkerStats};
+use wire::stats::{
+    Distribution, ExpressLayerStats, ExpressLinkStats, ExpressStats, ExpressTally, Stats,
+    TrafficStats, WorkerStats,
+};
 
 /// What happened between two looks.
 pub(super) struct Rates {
@@ -12,6 +15,9 @@ pub(super) struct Rates {
     pub(super) workers: Vec<WorkerRates>,
     /// All workers and the express plane together, by `Kind::index`.
     pub(super) kinds: [Flow; 3],
+    /// Layers and links of the express plane, the busiest.
+    pub(super) layers: Vec<LayerRates>,
+    pub(super) links: Vec<LinkRates>,
     /// Every reason that occurred, with how many a second and how many since start; most frequent
     /// first.
     pub(super) drops: Vec<(String, f64, u64)>,
@@ -25,6 +31,23 @@ pub(super) struct WorkerRates {
     pub(super) heartbeat_age_ms: u64,
     pub(super) flow: Flow,
     pub(super) latency_us: Distribution,
+}
+
+/// A layer that the kernel serves; packets a second.
+pub(super) struct LayerRates {
+    pub(super) kind: String,
+    pub(super) ssrc: u32,
+    pub(super) destinations: u64,
+    pub(super) heard: f64,
+    pub(super) over_rate: f64,
+}
+
+/// A link that the kernel serves; packets a second.
+pub(super) struct LinkRates {
+    pub(super) kind: String,
+    pub(super) link: u32,
+    pub(super) sent: f64,
+    pub(super) refused: f64,
 }
 
 /// Packets and bits a second.
@@ -56,6 +79,8 @@ impl Rates {
         Self {
             workers: pairs.iter().map(|(before, now)| worker(before, now, seconds)).collect(),
             kinds,
+            layers: layers(&before.express, &now.express, seconds),
+            links: links(&before.express, &now.express, seconds),
             drops: drops(before, now, seconds),
             now: now.clone(),
         }
@@ -110,6 +135,38 @@ fn worker(before: &WorkerStats, now: &WorkerStats, seconds: f64) -> WorkerRates 
         flow: flows.into_iter().fold(Flow::default(), Flow::plus),
         latency_us: now.latency_recent_us,
     }
+}
+
+fn layers(before: &ExpressStats, now: &ExpressStats, seconds: f64) -> Vec<LayerRates> {
+    let known = |now: &ExpressLayerStats| {
+        let mut before = before.layers_top.iter();
+        before.find(|it| (it.layer, it.ssrc) == (now.layer, now.ssrc)).map(|it| it.heard)
+    };
+    let rates = now.layers_top.iter().map(|now| {
+        let (heard, over_rate) = packets(known(now), now.heard, seconds);
+        let ExpressLayerStats { kind, ssrc, destinations, .. } = now.clone();
+        LayerRates { kind, ssrc, destinations, heard, over_rate }
+    });
+    rates.collect()
+}
+
+fn links(before: &ExpressStats, now: &ExpressStats, seconds: f64) -> Vec<LinkRates> {
+    let known = |now: &ExpressLinkStats| {
+        let mut before = before.links_top.iter();
+        before.find(|it| it.link == now.link).map(|it| it.sent)
+    };
+    let rates = now.links_top.iter().map(|now| {
+        let (sent, refused) = packets(known(now), now.sent, seconds);
+        LinkRates { kind: now.kind.clone(), link: now.link, sent, refused }
+    });
+    rates.collect()
+}
+
+/// Packets and losses a second; of what was not among the busiest before, nothing can be said yet.
+fn packets(before: Option<ExpressTally>, now: ExpressTally, seconds: f64) -> (f64, f64) {
+    let before = before.unwrap_or(now);
+    let rate = |before: u64, now: u64| as_f64(now.saturating_sub(before)) / seconds;
+    (rate(before.packets, now.packets), rate(before.lost, now.lost))
 }
 
 fn drops(before: &Stats, now: &Stats, seconds: f64) -> Vec<(String, f64, u64)> {

@@ -1,4 +1,6 @@
-//! The picture: a headline, the workers, the kinds, the drops.
+//! The picture: a headline, the workers, the kinds, the express plane, the drops.
+
+mod express;
 
 use super::rates::{Flow, Rates, WorkerRates};
 use ratatui::Frame;
@@ -15,7 +17,8 @@ const BAR: usize = 20;
 
 /// Rows the picture takes.
 pub(super) fn height(rates: &Rates) -> u16 {
-    let rows = HEADLINES + 2 + rates.workers.len() + 2 + Kind::ALL.len() + 2 + drop_rows(rates);
+    let tables = rates.workers.len() + Kind::ALL.len() + drop_rows(rates) + express_rows(rates);
+    let rows = HEADLINES + 3 * 2 + tables;
     u16::try_from(rows).unwrap_or(u16::MAX)
 }
 
@@ -23,16 +26,20 @@ const HEADLINES: usize = 3;
 
 pub(super) fn draw(frame: &mut Frame<'_>, rates: &Rates) {
     let rows = |rows: usize| Constraint::Length(u16::try_from(rows).unwrap_or(u16::MAX));
-    let [head, workers, kinds, drops] = Layout::vertical([
+    let [head, workers, kinds, express, drops] = Layout::vertical([
         rows(HEADLINES),
         rows(2 + rates.workers.len()),
         rows(2 + Kind::ALL.len()),
+        rows(express_rows(rates)),
         Constraint::Min(2),
     ])
     .areas(frame.area());
     frame.render_widget(headlines(rates), head);
     draw_workers(frame, workers, rates);
     draw_kinds(frame, kinds, rates);
+    if rates.now.express.on {
+        express::draw(frame, express, rates);
+    }
     draw_drops(frame, drops, rates);
 }
 
@@ -141,6 +148,10 @@ fn draw_drops(frame: &mut Frame<'_>, area: Rect, rates: &Rates) {
         .header(header(["reason", "packets /s", "since start"]))
         .block(titled(" drops "));
     frame.render_widget(table, area);
+}
+
+fn express_rows(rates: &Rates) -> usize {
+    if rates.now.express.on { express::rows(rates) } else { 0 }
 }
 
 fn drop_rows(rates: &Rates) -> usize {
