@@ -184,8 +184,15 @@ struct arrival {
     __u32 bytes;   // of all
 };
 
-// A layer being served. The original is rewritten for one destination after the other; `sum`, `ports` and `first`
-// follow what stands in it.
+// What the kernel knows of a packet's checksum.
+enum checksum {
+    NONE,     // IPv4 without
+    PLAIN,    // it stands in the packet
+    COMPLETE, // the same, and the kernel keeps the sum of the whole packet
+    PARTIAL,  // left to the device, or to who cuts the train: the sum of the addresses and what does not change
+};
+
+// A layer being served. The original is rewritten for one destination after the other.
 struct run {
     struct __sk_buff *skb;
     __u32 chunk;
@@ -196,11 +203,11 @@ struct run {
     __u32 copies; // that a device took
     __u32 refused;
     __u32 gone;
-    __u32 sum;   // of the addresses
-    __u32 ports; // both
-    __u32 first; // IPv6: version, traffic class, flow label
-    __u32 hop;   // IPv6: length, next header, hop limit
-    __u32 base;  // IPv4: sum of the header's fields that are the same for all destinations
+    enum checksum checksum;
+    __u32 base;      // the checksum without what is each destination's
+    __u32 ip_base;   // IPv4: the same of its header's. IPv6: the sum of all before the addresses, as it came
+    __u32 addresses; // their sum, as it came
+    __u32 changed;   // COMPLETE: how far the kernel's sum of the packet is from what it was
 };
 
 INLINE void add(void *map, __u32 key, __u64 by)
@@ -357,18 +364,48 @@ INLINE int is_over_rate(const struct layer *layer, struct memory *memory, const 
     return 0;
 }
 
-// The checksum of UDP with other addresses and ports. The kernel knows whether it is complete, left to the device, or
-// one for each packet of a train; 0 is none (IPv4) and stays so.
-INLINE int replace_sums(struct run *run, __u32 check, __u32 sum, __u32 ports)
+// How the packet's checksum is kept. What asks is undone when the headers are put back.
+INLINE enum checksum checksum_of(struct __sk_buff *skb, __u32 at)
 {
-    long failed = replace_l4_sum(run->skb, check, 0, difference(run->sum, sum),
-                                 BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
-    failed |= replace_l4_sum(run->skb, check, run->ports, ports, BPF_F_MARK_MANGLED_0 | sizeof(ports));
-    if (failed)
-        return 0;
-    run->ports = ports;
-    run->sum = sum;
-    return 1;
+    __be16 before, after;
+    if (load_bytes(skb, at, &before, sizeof(before)) || !before)
+        return NONE;
+    if (update_sum(skb, 0) >= 0)
+        return COMPLETE;
+    // Changes nothing where the checksum of what is behind the addresses is yet to come.
+    if (replace_l4_sum(skb, at, 0, 1, 0) || load_bytes(skb, at, &after, sizeof(after)))
+        return NONE;
+    return before == after ? PARTIAL : PLAIN;
+}
+
+// What `checksum` is without addresses and ports, of which these are the sums.
+INLINE __u32 checksum_base(enum checksum kind, __u16 checksum, __u32 addresses, __u32 ports)
+{
+    if (kind == PARTIAL)
+        return difference(addresses, checksum);
+    return fold((__u64)(__u16)~checksum + difference(addresses, 0) + difference(ports, 0));
+}
+
+INLINE void write_udp(struct udphdr *udp, const struct run *run, const struct destination *to)
+{
+    __u32 ports;
+    COPY(&ports, to->ports, 4);
+    COPY(udp, &ports, 4);
+    if (run->checksum == PARTIAL) {
+        udp->check = fold((__u64)run->base + to->addresses_sum);
+    } else if (run->checksum != NONE) {
+        __u16 checksum = ~fold((__u64)run->base + to->addresses_sum + ports);
+        udp->check = checksum ? checksum : 0xffff;
+    }
+}
+
+// The packet's words now sum up to so much more than when it came.
+INLINE void keep_sum(struct run *run, __u32 more)
+{
+    if (run->checksum != COMPLETE)
+        return;
+    update_sum(run->skb, difference(run->changed, more));
+    run->changed = more;
 }
 
 INLINE int write_v4(struct run *run, const struct destination *to)
@@ -385,23 +422,11 @@ INLINE int write_v4(struct run *run, const struct destination *to)
     ip->ttl = HOP_LIMIT;
     COPY(&ip->saddr, to->source + 12, 4);
     COPY(&ip->daddr, to->address + 12, 4);
-    ip->check = ~fold((__u64)run->base + BIG_ENDIAN_16(to->traffic_class) + to->addresses_sum);
-    __u32 ports;
-    COPY(&ports, to->ports, 4);
-    COPY(ip + 1, &ports, 4);
-    return replace_sums(run, CHECK_V4, to->addresses_sum, ports);
-}
-
-// Sums of the whole packet (CHECKSUM_COMPLETE): the kernel takes it that a change of addresses is made up for in the IP
-// header, as in IPv4. Here it is not, nor is that of the class and the hop limit.
-INLINE void update_sum_v6(struct run *run, __u32 sum, __u32 first, __u32 hop)
-{
-    __u64 changed = difference(run->sum, sum);
-    changed += difference(run->first, first);
-    changed += difference(run->hop, hop);
-    update_sum(run->skb, fold(changed));
-    run->first = first;
-    run->hop = hop;
+    ip->check = ~fold((__u64)run->ip_base + BIG_ENDIAN_16(to->traffic_class) + to->addresses_sum);
+    write_udp((void *)(ip + 1), run, to);
+    // Its header's checksum makes up for other addresses, that of UDP does once more.
+    keep_sum(run, difference(to->addresses_sum, run->addresses));
+    return 1;
 }
 
 INLINE int write_v6(struct run *run, const struct destination *to)
@@ -417,11 +442,10 @@ INLINE int write_v6(struct run *run, const struct destination *to)
     COPY(&hop, (void *)ip + 4, 4);
     COPY(&ip->saddr, to->source, 16);
     COPY(&ip->daddr, to->address, 16);
-    __u32 ports;
-    COPY(&ports, to->ports, 4);
-    COPY(ip + 1, &ports, 4);
-    update_sum_v6(run, to->addresses_sum, first, hop);
-    return replace_sums(run, CHECK_V6, to->addresses_sum, ports);
+    write_udp((void *)(ip + 1), run, to);
+    // The checksum makes up for other addresses, nothing does for the fields before them.
+    keep_sum(run, difference(run->ip_base, fold((__u64)first + hop)));
+    return 1;
 }
 
 // One destination: the body of a loop; 0 goes on.
@@ -462,6 +486,17 @@ static long serve(__u32 number, struct run *run)
     return 0;
 }
 
+// What is the same for all destinations.
+INLINE void prepare(struct run *run, __u32 check_at, const __u8 *udp)
+{
+    __u32 ports;
+    __u16 checksum;
+    COPY(&ports, udp, 4);
+    COPY(&checksum, udp + 6, 2);
+    run->checksum = checksum_of(run->skb, check_at);
+    run->base = checksum_base(run->checksum, checksum, run->addresses, ports);
+}
+
 // Serves a layer's run and puts the original back as it was. Whatever fails on the way, it is put back.
 INLINE void serve_v4(struct __sk_buff *skb, struct run *run, __u32 count)
 {
@@ -471,12 +506,11 @@ INLINE void serve_v4(struct __sk_buff *skb, struct run *run, __u32 count)
         return;
     COPY(before, data, sizeof(before));
     struct iphdr *ip = data + ETH_HLEN;
-    run->sum = fold(sum_words(&ip->saddr, 2));
-    COPY(&run->ports, ip + 1, 4);
-    run->base = 0x45 + ip->tot_len + IP_DONT_FRAGMENT + BIG_ENDIAN_16(HOP_LIMIT << 8 | IPPROTO_UDP);
-    __u32 sum = run->sum, ports = run->ports;
+    run->addresses = fold(sum_words(&ip->saddr, 2));
+    run->ip_base = 0x45 + ip->tot_len + IP_DONT_FRAGMENT + BIG_ENDIAN_16(HOP_LIMIT << 8 | IPPROTO_UDP);
+    prepare(run, CHECK_V4, before + HEADERS_V4 - sizeof(struct udphdr));
     loop(count, serve, run, 0);
-    replace_sums(run, CHECK_V4, sum, ports);
+    keep_sum(run, 0);
     store_bytes(skb, 0, before, sizeof(before), 0);
 }
 
@@ -488,14 +522,11 @@ INLINE void serve_v6(struct __sk_buff *skb, struct run *run, __u32 count)
         return;
     COPY(before, data, sizeof(before));
     struct ipv6hdr *ip = data + ETH_HLEN;
-    run->sum = fold(sum_words(&ip->saddr, 8));
-    COPY(&run->ports, ip + 1, 4);
-    COPY(&run->first, ip, 4);
-    COPY(&run->hop, (void *)ip + 4, 4);
-    __u32 sum = run->sum, ports = run->ports, first = run->first, hop = run->hop;
+    run->addresses = fold(sum_words(&ip->saddr, 8));
+    run->ip_base = fold(sum_words(ip, 2));
+    prepare(run, CHECK_V6, before + HEADERS_V6 - sizeof(struct udphdr));
     loop(count, serve, run, 0);
-    update_sum_v6(run, sum, first, hop);
-    replace_sums(run, CHECK_V6, sum, ports);
+    keep_sum(run, 0);
     store_bytes(skb, 0, before, sizeof(before), 0);
 }
 
