@@ -25,6 +25,10 @@ pub(crate) struct Stretch {
     pub(crate) thread: Duration,
     /// The router's core, busy with anything at all.
     pub(crate) core: Duration,
+    /// The busy part of it in a typical tenth of a second under load.
+    pub(crate) core_typical: f64,
+    /// How long there was load.
+    pub(crate) lasted: Duration,
     /// Sampled, all kinds, by kind of the shape.
     pub(crate) seen: Vec<Seen>,
     /// What was lost where.
@@ -55,6 +59,11 @@ impl Stretch {
     /// Half of the datagrams were there sooner.
     pub(crate) fn median_latency(&self) -> Duration {
         Duration::from_nanos(self.latency().value_at_quantile(0.5))
+    }
+
+    /// What the core was busier than at rest, when part `rest` of it was: with the contender and nobody else.
+    pub(crate) fn core_added(&self, rest: f64) -> Duration {
+        self.lasted.mul_f64((self.core_typical - rest).max(0.0))
     }
 
     /// Time per delivered datagram, in nanoseconds.
@@ -116,6 +125,7 @@ pub(crate) fn measure(
     let (router, load) = (meters.router.read(), meters.load.read());
     let report = rig.at_load(|| scene.load.run(rate, duration));
     let load_busy = meters.load.read().share_since(&load);
+    let loaded = meters.router.read();
     std::thread::sleep(DRAIN);
     let core = meters.router.read().busy_since(&router);
     let after = Moment::of(rig, scene)?;
@@ -141,6 +151,8 @@ pub(crate) fn measure(
         kinds,
         thread: after.thread.saturating_sub(before.thread),
         core,
+        core_typical: meters.router.typical_share(&router, &loaded),
+        lasted: loaded.since(&router),
         seen,
         drops,
         load_busy,

@@ -7,6 +7,9 @@
 //! an interrupt, a softirq, or the host. Nothing is calibrated, so nothing drifts.
 //!
 //! The core never sleeps meanwhile: waking up is not in anybody's figures.
+//!
+//! What others do there, the host and its threads, comes in bursts. So the meter also keeps what each tenth of a second
+//! was like: half of them were calmer than the typical one, whatever a burst took.
 
 use crate::error::BenchError;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -14,14 +17,16 @@ use nix::unistd::Pid;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the clock when nobody came between: measured 25 to 60 ns. The shortest interrupt takes far
 /// longer than this.
 const UNDISTURBED_MAX: Duration = Duration::from_nanos(250);
+/// Many frames of every shape, and short beside the host's bursts, which are some a second.
+const WINDOW: Duration = Duration::from_millis(100);
 
 /// A thread's time on a core so far: user, system, and softirqs that ran on its back.
 ///
@@ -67,9 +72,17 @@ pub(crate) fn program_time(name: &str) -> Duration {
 
 /// Measures a whole core; stops when dropped.
 pub(crate) struct CoreMeter {
-    idle_ns: Arc<AtomicU64>,
+    idle: Arc<Idle>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What was left of the core so far.
+#[derive(Default)]
+struct Idle {
+    ns: AtomicU64,
+    /// The busy part of each window there was, 0 to 1.
+    windows: Mutex<Vec<f64>>,
 }
 
 /// A moment of a [`CoreMeter`].
@@ -77,6 +90,8 @@ pub(crate) struct CoreMeter {
 pub(crate) struct Reading {
     idle: Duration,
     at: Instant,
+    /// Windows before it.
+    windows: usize,
 }
 
 impl CoreMeter {
@@ -85,27 +100,39 @@ impl CoreMeter {
     /// # Errors
     /// The core is not ours, or the kernel knows no idle class.
     pub(crate) fn start(cpu: usize) -> io::Result<Self> {
-        let (idle_ns, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (idle, stop) = (Arc::new(Idle::default()), Arc::new(AtomicBool::new(false)));
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let thread = {
-            let (idle_ns, stop) = (idle_ns.clone(), stop.clone());
+            let (idle, stop) = (idle.clone(), stop.clone());
             thread::spawn(move || {
                 let set_up = idle_on(cpu);
                 let failed = set_up.is_err();
                 let _ = ready.send(set_up);
                 if !failed {
-                    watch(&idle_ns, &stop);
+                    idle.watch(&stop);
                 }
             })
         };
         started.recv().map_err(io::Error::other)??;
-        Ok(Self { idle_ns, stop, thread: Some(thread) })
+        Ok(Self { idle, stop, thread: Some(thread) })
     }
 
     /// Now.
     pub(crate) fn read(&self) -> Reading {
-        let idle = Duration::from_nanos(self.idle_ns.load(Ordering::Relaxed));
-        Reading { idle, at: Instant::now() }
+        let windows = self.idle.windows.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let idle = Duration::from_nanos(self.idle.ns.load(Ordering::Relaxed));
+        Reading { idle, at: Instant::now(), windows }
+    }
+
+    /// What part of the core was busy in a typical tenth of a second between two moments: the median. 0 if there was
+    /// hardly one.
+    pub(crate) fn typical_share(&self, from: &Reading, to: &Reading) -> f64 {
+        let windows = self.idle.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first one began before.
+        let mut shares: Vec<f64> =
+            windows[from.windows..to.windows].iter().skip(1).copied().collect();
+        shares.sort_by(f64::total_cmp);
+        shares.get(shares.len() / 2).copied().unwrap_or(0.0)
     }
 }
 
@@ -119,26 +146,40 @@ impl Drop for CoreMeter {
 }
 
 impl Reading {
+    /// How long ago an earlier moment was.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        self.at - earlier.at
+    }
+
     /// How long the core was busy since an earlier moment.
     pub(crate) fn busy_since(&self, earlier: &Self) -> Duration {
-        (self.at - earlier.at).saturating_sub(self.idle.saturating_sub(earlier.idle))
+        self.since(earlier).saturating_sub(self.idle.saturating_sub(earlier.idle))
     }
 
     /// What part of the core was busy since an earlier moment, 0 to 1.
     pub(crate) fn share_since(&self, earlier: &Self) -> f64 {
-        self.busy_since(earlier).as_secs_f64() / (self.at - earlier.at).as_secs_f64()
+        self.busy_since(earlier).as_secs_f64() / self.since(earlier).as_secs_f64()
     }
 }
 
-fn watch(idle_ns: &AtomicU64, stop: &AtomicBool) {
-    let (mut idle, mut last) = (Duration::ZERO, Instant::now());
-    while !stop.load(Ordering::Relaxed) {
-        let now = Instant::now();
-        let since = now - last;
-        last = now;
-        if since <= UNDISTURBED_MAX {
-            idle += since;
-            idle_ns.store(u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+impl Idle {
+    fn watch(&self, stop: &AtomicBool) {
+        let (mut idle, mut last) = (Duration::ZERO, Instant::now());
+        let (mut idle_before, mut window) = (idle, last);
+        while !stop.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            let since = now - last;
+            last = now;
+            if since <= UNDISTURBED_MAX {
+                idle += since;
+                let ns = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
+                self.ns.store(ns, Ordering::Relaxed);
+            }
+            if now - window >= WINDOW {
+                let share = 1.0 - (idle - idle_before).as_secs_f64() / (now - window).as_secs_f64();
+                self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(share);
+                (idle_before, window) = (idle, now);
+            }
         }
     }
 }

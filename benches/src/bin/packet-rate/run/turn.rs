@@ -49,17 +49,25 @@ impl Turn<'_> {
         floor_rate: &mut Option<f64>,
         notes: &mut Notes<'_>,
     ) -> Result<(), BenchError> {
+        let rest = if self.shape.looks.contains(&Look::Cost) { self.rest() } else { 0.0 };
         let mut scene = Scene::new(self.rig, contender, self.shape)?;
         // The first packets find cold caches and unresolved neighbours.
         self.stretch(&mut scene, 1.0, Duration::from_millis(200))?;
         for look in self.shape.looks {
             match look {
-                Look::Cost => self.cost(&mut scene, notes)?,
+                Look::Cost => self.cost(&mut scene, rest, notes)?,
                 Look::Limits => self.limits(&mut scene, contender, floor_rate, notes)?,
                 Look::Overload => self.overload(&mut scene, notes)?,
             }
         }
         Ok(())
+    }
+
+    /// What part of the core is somebody else's: the host's, its ticks and its threads, while no contender is there.
+    fn rest(&self) -> f64 {
+        let before = self.meters.router.read();
+        std::thread::sleep(self.effort.stretch * 2);
+        self.meters.router.typical_share(&before, &self.meters.router.read())
     }
 
     fn stretch(
@@ -92,18 +100,22 @@ impl Turn<'_> {
         Err(BenchError::LoadWasTheLimit(why))
     }
 
-    fn cost(&self, scene: &mut Scene, notes: &mut Notes<'_>) -> Result<(), BenchError> {
+    fn cost(&self, scene: &mut Scene, rest: f64, notes: &mut Notes<'_>) -> Result<(), BenchError> {
         let before = scene.ask()?;
         let stretch = self.fair_stretch(scene, 1.0, self.effort.cost)?;
         notes.note("thread_ns", stretch.per_datagram_ns(stretch.thread));
         notes.note("core_ns", stretch.per_datagram_ns(stretch.core));
+        notes.note("core_added_ns", stretch.per_datagram_ns(stretch.core_added(rest)));
+        notes.note("core_rest", rest);
         notes.note("loss", stretch.loss());
         notes.note("load_busy", stretch.load_busy);
         notes.note_drops(&stretch);
         let after = self.ask_settled(scene)?;
         let moments = before.as_ref().zip(after.as_ref());
+        let is_express = notes.contender == Contender::Express;
         if self.shape.workers == 1 {
-            notes.note_stages(&stretch, moments);
+            // What the kernel sends is not in a worker's stages.
+            notes.note_stages(&stretch, moments.filter(|_| !is_express));
         }
         if let Some((before, after)) = moments {
             #[allow(clippy::cast_precision_loss, reason = "a count near zero")]
@@ -111,7 +123,7 @@ impl Turn<'_> {
                 .note("allocations", (after.worker_allocations - before.worker_allocations) as f64);
             notes.note_router(after);
         }
-        if notes.contender == Contender::Express {
+        if is_express {
             self.program(scene, notes)?;
         }
         let participants = f64::from(self.shape.participants());
@@ -130,7 +142,7 @@ impl Turn<'_> {
     fn program(&self, scene: &mut Scene, notes: &mut Notes<'_>) -> Result<(), BenchError> {
         let _counting = meter::count_program_time()?;
         let before = meter::program_time(EXPRESS);
-        let stretch = self.fair_stretch(scene, 1.0, self.effort.cost)?;
+        let stretch = self.fair_stretch(scene, 1.0, self.effort.stretch * 2)?;
         let took = meter::program_time(EXPRESS).saturating_sub(before);
         notes.note("program_ns", stretch.per_datagram_ns(took));
         Ok(())
