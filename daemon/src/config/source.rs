@@ -45,7 +45,8 @@ impl Source<'_> {
     pub fn missing(&self, key: &str, remedy: &str) -> ConfigError {
         let header = key.rsplit_once('.').map(|(table, _)| format!("[{table}]"));
         let line = header.and_then(|header| {
-            self.text.lines().position(|line| line.trim() == header).map(|at| at + 1)
+            let is_header = |line: &str| line == header || line == format!("[{header}]");
+            self.text.lines().position(|line| is_header(line.trim())).map(|at| at + 1)
         });
         ConfigError {
             file: self.file.to_owned(),

@@ -1,0 +1,7 @@
+//! The HTTP tunnel: `http-tunnel --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    http_tunnel::cli::main()
+}

@@ -1,0 +1,73 @@
+//! The daemons of the way in as processes: ready, reload, end as systemd wants it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use nix::sys::signal::Signal;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+use tests::authority::Authority;
+use tests::binary;
+use tests::service::Service;
+use wire::token::Signer;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with a certificate for localhost and public keys.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let issued = Authority::new().issue("localhost");
+    for (name, text) in [
+        ("certificate.pem", issued.certificate),
+        ("key.pem", issued.key),
+        ("keys.json", Signer::generate().public_jwks()),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn start_tunnel(folder: &TempDir, port: u16) -> Service {
+    let file = folder.path().join("http-tunnel.toml");
+    let text = format!(
+        "[listen]\naddresses = [\"127.0.0.1\"]\nport = {port}\n\
+        [tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n\
+        [[zones]]\nname = \"test\"\nkeys = \"keys.json\"\ncontrollers = [\"zc.example.org:443\"]\n"
+    );
+    fs::write(&file, text).unwrap();
+    let mut command = Command::new(binary("http-tunnel"));
+    command.args(["run", "--config"]).arg(file);
+    let service = Service::start(&mut command, folder.path(), Duration::from_millis(400));
+    assert!(service.is_told("READY=1", PATIENCE));
+    service
+}
+
+#[test]
+fn a_tunnel_reloads_and_a_second_signal_ends_its_drain() {
+    let folder = folder();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut tunnel = start_tunnel(&folder, port);
+    assert!(tunnel.is_told("WATCHDOG=1", PATIENCE));
+    for keys in [Signer::generate().public_jwks(), "rubbish".to_owned()] {
+        fs::write(folder.path().join("keys.json"), keys).unwrap();
+        tunnel.signal(Signal::SIGHUP);
+        assert!(tunnel.is_told("RELOADING=1", PATIENCE) && tunnel.is_told("READY=1", PATIENCE));
+    }
+    // Holds the drain up.
+    let held = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    tunnel.signal(Signal::SIGTERM);
+    assert!(tunnel.is_told("STOPPING=1", PATIENCE));
+    assert!(tunnel.is_told("EXTEND_TIMEOUT_USEC=", PATIENCE));
+    tunnel.signal(Signal::SIGTERM);
+    assert_eq!(tunnel.ends().code(), Some(0));
+    drop(held);
+}
+
+#[test]
+fn a_tunnel_that_nobody_uses_ends_when_it_is_asked_to() {
+    let folder = folder();
+    let mut tunnel = start_tunnel(&folder, 0);
+    tunnel.signal(Signal::SIGINT);
+    assert_eq!(tunnel.ends().code(), Some(0));
+}
