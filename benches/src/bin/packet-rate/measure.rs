@@ -79,16 +79,14 @@ pub(crate) fn lost(delivered: u64, expected: u64) -> f64 {
     1.0 - delivered.min(expected) as f64 / expected.max(1) as f64
 }
 
-/// More than this lost by the wire is no longer a hiccup: the counter can't keep up.
-const WIRE_LOSS_MAX: f64 = 0.01;
 /// A core with less than the rest left to idle is full, give or take what the meter misses.
 const CORE_BUSY_MAX: f64 = 0.98;
 
 /// Why the wire or its far end was the limit, if it was.
-fn wire_limit(dropped: u64, expected: u64, busy: f64) -> Option<String> {
+fn wire_limit(dropped: u64, expected: u64, most: f64, busy: f64) -> Option<String> {
     #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let share = dropped as f64 / expected.max(1) as f64;
-    if share > WIRE_LOSS_MAX {
+    if share > most {
         return Some(format!("the wire's counter missed {:.1} % of the datagrams", 100.0 * share));
     }
     (busy > CORE_BUSY_MAX).then(|| format!("load and counter kept core {LOAD_CPU} busy"))
@@ -143,7 +141,7 @@ pub(crate) fn measure(
         None => heard.collect(),
     };
     let drops = after.drops.since(&before.drops);
-    let wire_limit = wire_limit(drops.router_transmit, expected, load_busy);
+    let wire_limit = wire_limit(drops.router_transmit, expected, shape.wire_loss_max, load_busy);
     let kinds = by_kind.into_iter().zip(shares(shape, expected)).collect();
     Ok(Stretch {
         delivered,

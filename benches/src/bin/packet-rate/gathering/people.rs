@@ -86,12 +86,22 @@ pub(super) async fn gather(
     Ok(joined.into_iter().flatten().collect())
 }
 
+/// First who publishes. Who does not, settles at once: nobody sits there and hears nothing while thousands join.
 async fn meet(desk: &Desk, keeper: &Keeper, people: Meeting) -> Result<Vec<Joined>, BenchError> {
-    let entering = people.into_iter().map(|(part, token)| enter(desk, part, token));
+    let (publishers, others): (Vec<_>, Vec<_>) =
+        people.into_iter().partition(|(part, _)| matches!(part, Part::Publisher(_)));
+    let entering = publishers.into_iter().map(|(part, token)| enter(desk, part, token));
     let entered: Vec<_> = stream::iter(entering).buffered(PEOPLE_AT_ONCE).try_collect().await?;
     // Only now has everybody published.
-    let subscribing = entered.into_iter().map(|entered| subscribe(desk, keeper, entered));
-    stream::iter(subscribing).buffered(PEOPLE_AT_ONCE).try_collect().await
+    let settling = entered.into_iter().map(|entered| subscribe(desk, keeper, entered));
+    let mut joined: Vec<_> = stream::iter(settling).buffered(PEOPLE_AT_ONCE).try_collect().await?;
+    let coming = others.into_iter().map(async |(part, token)| {
+        let entered = enter(desk, part, token).await?;
+        subscribe(desk, keeper, entered).await
+    });
+    let came: Vec<_> = stream::iter(coming).buffered(PEOPLE_AT_ONCE).try_collect().await?;
+    joined.extend(came);
+    Ok(joined)
 }
 
 /// Somebody who has joined, with their labels by the shape's kinds.
