@@ -88,6 +88,11 @@ impl Contender {
     pub(crate) const fn is_router(self) -> bool {
         self.floor().is_none()
     }
+
+    /// Whether what came as a train leaves as one.
+    const fn sends_trains(self) -> bool {
+        matches!(self.floor(), None | Some(Floor::Gso))
+    }
 }
 
 /// A contender that is ready for load.
@@ -213,6 +218,11 @@ impl Scene {
     /// Whether it is ours.
     pub(crate) fn is_router(&self) -> bool {
         self.contender.is_router()
+    }
+
+    /// Whether what came as a train leaves as one.
+    pub(crate) fn sends_trains(&self) -> bool {
+        self.contender.sends_trains()
     }
 
     /// A router's own counts; `None` of a floor, which counts nothing.
