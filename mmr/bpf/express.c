@@ -593,6 +593,9 @@ SEC("classifier") int express(struct __sk_buff *skb)
         refused = TOO_LARGE;
     else
         refused = look_at_packets(skb, &it, memory);
+    // Nobody is served; but when somebody is, what was heard before is known.
+    if (!layer->count)
+        return GO_ON;
     if (refused != SERVED) {
         add(&outcomes, refused, it.packets);
         return GO_ON;

@@ -104,6 +104,9 @@ struct Served {
     planned: Option<Version>,
     /// What the kernel does.
     current: Option<(Version, Vec<u32>)>,
+    /// Under what the kernel knows the layer while it serves nobody of it: so it has seen the last packets when somebody is
+    /// to be served, and tells a repeated one from a new one.
+    watched: Option<Label>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,6 +226,7 @@ impl Plane {
             if !self.commit_layer(index, version, now, tables) {
                 self.refused += 1;
                 self.end(index, now, tables);
+                self.watch(index, tables);
             }
         }
     }
@@ -285,16 +289,21 @@ impl Plane {
             changed_at: VecDeque::new(),
             planned: None,
             current: None,
+            watched: None,
         };
         self.layers.insert(spec.id.index, layer);
         if let Some(link) = self.links.get_mut(&spec.link.index) {
             link.layers.insert(spec.id.index);
         }
+        self.dirty.insert(spec.id.index);
     }
 
     fn remove_layer(&mut self, id: LayerId, now: Instant, tables: &mut impl Tables) {
         self.end(id.index, now, tables);
         let Some(layer) = self.layers.remove(&id.index) else { return };
+        if let Some(label) = layer.watched {
+            tables.stop_serving(&label);
+        }
         if let Some(link) = self.links.get_mut(&layer.link) {
             link.layers.remove(&id.index);
         }
@@ -421,6 +430,7 @@ impl Plane {
     ) -> Option<Order> {
         let Some(version) = version else {
             self.end(index, now, tables);
+            self.watch(index, tables);
             return None;
         };
         let layer = self.layers.get_mut(&index)?;
@@ -469,6 +479,9 @@ impl Plane {
             return false;
         }
         let label = version.label;
+        if let Some(watched) = layer.watched.take().filter(|watched| *watched != label) {
+            tables.stop_serving(&watched);
+        }
         if let Some((former, run)) = layer.current.replace((version, run)) {
             if former.label != label {
                 tables.stop_serving(&former.label);
@@ -476,6 +489,23 @@ impl Plane {
             chunks.give_back(run, now);
         }
         true
+    }
+
+    /// Lets the kernel know a layer that nobody is served of, wherever its publisher is.
+    fn watch(&mut self, index: u32, tables: &mut impl Tables) {
+        let Some(layer) = self.layers.get_mut(&index) else { return };
+        let path = self.links.get(&layer.link).and_then(|link| link.path);
+        let label = path.map(|(socket, source)| Label { socket, source, ssrc: layer.ssrc });
+        if layer.watched == label {
+            return;
+        }
+        if let Some(former) = layer.watched.take() {
+            tables.stop_serving(&former);
+        }
+        let Served { rate, kind, .. } = *layer;
+        let value =
+            Layer { generation: 0, chunk: 0, count: 0, index, rate, size_max: u32::MAX, kind };
+        layer.watched = label.filter(|label| tables.serve(label, &value));
     }
 
     /// The layer is not served any more: its packets bear no mark, and workers serve everybody.

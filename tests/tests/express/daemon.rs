@@ -13,6 +13,7 @@ use tests::process::Process;
 use tests::raw::{PATIENCE, RawChannel, RawLink};
 use tests::{Capture, Wire, is_root};
 use wire::control::ClientMessage;
+use wire::mark::Dscp;
 use wire::stats::Stats;
 use wire::token::Role;
 use wire::{Kind, StreamId, Transport};
@@ -31,7 +32,7 @@ fn seats() -> Vec<Seat> {
     seats
 }
 
-fn meeting() -> Meeting {
+pub(crate) fn meeting() -> Meeting {
     Meeting::start(|config| config.workers.express = ExpressChoice::On)
 }
 
@@ -40,7 +41,7 @@ fn sent_by_workers(stats: &Stats) -> u64 {
     stats.workers.iter().flat_map(|worker| worker.sent.values()).map(|sent| sent.packets).sum()
 }
 
-fn sent_by_the_kernel(stats: &Stats) -> u64 {
+pub(crate) fn sent_by_the_kernel(stats: &Stats) -> u64 {
     stats.express.sent.values().map(|sent| sent.packets).sum()
 }
 
@@ -111,6 +112,33 @@ fn assert_each_once(pair: &mut Pair, count: usize) {
         .collect();
     assert_eq!(heard.len(), count);
     assert!(packets.iter().all(|packet| heard.contains(packet)));
+}
+
+#[test]
+fn new_marks_are_on_every_copy_from_the_reload_on() {
+    if !is_root() {
+        return;
+    }
+    let meeting = meeting();
+    let mut capture = Capture::start(&meeting.wire.right, Wire::INTERFACE, "udp src port 8801");
+    let mut config = meeting.config.clone();
+    config.marks.audio = Dscp::new(34).unwrap();
+    let tls = meeting.daemon.addresses().tls[0];
+    meeting.wire.right.block_on(async {
+        let mut pair = Pair::join(tls, &meeting.venue.dev, 2_000_000).await;
+        serves(&meeting.daemon, 1).await;
+        assert_each_once(&mut pair, 50);
+        meeting.daemon.reload(&config).await.unwrap();
+        assert_each_once(&mut pair, 50);
+    });
+    capture.stop();
+    let options = ["-d", "udp.port==8801,rtp"];
+    let marks = capture.read(&options, "rtp && udp.srcport == 8801", &["ip.dsfield.dscp"]).concat();
+    let (before, after) = marks.split_at(marks.len() - 50);
+    assert!(before.len() >= 50 && before.iter().all(|mark| mark == "46"), "{before:?}");
+    assert!(after.iter().all(|mark| mark == "34"), "{after:?}");
+    let stats = meeting.wire.right.block_on(meeting.daemon.stats()).unwrap();
+    assert!(sent_by_the_kernel(&stats) >= 100, "{:?}", stats.express);
 }
 
 #[test]

@@ -3,9 +3,12 @@
 
 mod capabilities;
 mod counts;
+mod crowd;
 mod daemon;
 mod frame;
 mod hostile;
 mod object;
 mod program;
 mod rig;
+mod simulation;
+mod wire_check;

@@ -315,8 +315,11 @@ fn at_rest_the_kernel_serves_everybody_it_can_and_with_links_gone_it_serves_nobo
     world.answer_all();
     let orders = world.plane.plan(world.now, &mut world.kernel);
     assert_eq!(orders.len(), 1);
-    assert!(world.kernel.layers.is_empty(), "nothing is served before workers are told");
+    let served = |world: &World| world.kernel.layers.values().filter(|it| it.count > 0).count();
+    assert_eq!(served(&world), 0, "nothing is served before workers are told");
+    assert_eq!(world.kernel.layers.len(), 2, "layers that nobody is served of are known");
     world.plane.commit(world.now, &mut world.kernel);
+    assert_eq!((served(&world), world.kernel.layers.len()), (1, 3));
     let extent = world.plane.extent();
     assert_eq!((extent.layers, extent.routes), (1, u64::from(LINKS - LAYERS)));
     // Unchanged, nothing is planned again.
