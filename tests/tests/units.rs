@@ -20,8 +20,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 use tests::meeting::sources;
-use tests::{Host, binary, is_root};
+use tests::{Host, Wire, binary, is_root};
 use wire::load::{Report, State};
+use wire::stats::Stats;
 use wire::{Kind, Transport};
 
 use wire::token::Role;
@@ -34,6 +35,9 @@ const EXPOSURE: [(&str, &str); 5] = [
     ("http-tunnel", "1.6"),
     ("mmr-tuning", "2.9"),
 ];
+
+/// What the express plane needs of the router's unit.
+const EXPRESS: &str = "mmr-express.conf";
 
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units() {
@@ -88,6 +92,32 @@ fn the_router_carries_a_meeting_in_its_sandbox() {
         let ended = router.child.wait().unwrap();
         assert!(ended.success(), "{backend}: {ended}");
     }
+}
+
+/// With its drop-in it has what the express plane needs, for its start.
+#[test]
+fn the_router_serves_a_meeting_from_the_kernel_in_its_sandbox() {
+    if !is_root() {
+        return;
+    }
+    let wire = Wire::new();
+    let router = wire.left.run(|| Sandboxed::start_express(Wire::LEFT[0]));
+    wire.right.block_on(router.carry_a_meeting());
+    let said = router.ask(&wire.left, "stats");
+    let stats: Stats = serde_json::from_str(&said).unwrap();
+    let sent: u64 = stats.express.sent.values().map(|sent| sent.packets).sum();
+    assert!(stats.express.on && sent > 100, "{:?}", stats.express);
+    let status = format!("/proc/{}/status", router.child.id());
+    let status = fs::read_to_string(status).unwrap();
+    let held = status.lines().find_map(|line| line.strip_prefix("CapPrm:\t")).unwrap();
+    // CAP_NET_BIND_SERVICE alone.
+    assert_eq!(u64::from_str_radix(held, 16).unwrap(), 1 << 10, "{status}");
+}
+
+#[test]
+fn the_express_planes_drop_in_says_nothing_else() {
+    let keys: Vec<String> = settings(EXPRESS).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["AmbientCapabilities", "CapabilityBoundingSet", "SystemCallFilter"]);
 }
 
 /// Not a test: what the sandbox's processes become before they are the router.
@@ -146,7 +176,7 @@ fn agent_in_its_sandbox(command: &str) -> (Dev, Child) {
                   urls = [\"https://127.0.0.1:1\", \"https://localhost:1\"]\nca = \"zone-ca.pem\"\n\
                   token = \"token\"\n[log]\nfilter = \"error\"\n";
     fs::write(folder.join("zc-agent.toml"), config).unwrap();
-    let child = sandbox(folder, "zc-agent", "become_the_agent")
+    let child = sandbox(folder, "zc-agent", "become_the_agent", &[])
         .env("PROC", "hidepid=2")
         .env("CAPABILITIES", "-all")
         .env("COMMAND", command)
@@ -157,8 +187,8 @@ fn agent_in_its_sandbox(command: &str) -> (Dev, Child) {
 }
 
 /// What starts a copy of this test in a unit's sandbox, which then becomes the unit's program.
-fn sandbox(folder: &Path, unit: &str, test: &str) -> Command {
-    fs::write(folder.join("filter.json"), filter(unit)).unwrap();
+fn sandbox(folder: &Path, unit: &str, test: &str, drop_ins: &[&str]) -> Command {
+    fs::write(folder.join("filter.json"), filter(unit, drop_ins)).unwrap();
     fs::copy(binary(unit), folder.join(unit)).unwrap();
     fs::copy(env::current_exe().unwrap(), folder.join("test")).unwrap();
     let find = run("sh", &["-c", "command -v setpriv"]);
@@ -184,21 +214,38 @@ fn become_filtered(program: &mut Command, folder: &str) {
 struct Sandboxed {
     child: Child,
     dev: Dev,
+    address: &'static str,
 }
 
 impl Sandboxed {
     /// On 127.0.0.1:443 and 8801, once it listens.
     fn start(backend: &str) -> Self {
+        let workers = format!("backend = \"{backend}\"");
+        Self::start_at("127.0.0.1", &workers, "-all,+net_bind_service", &[])
+    }
+
+    /// With what the express plane's drop-in adds.
+    fn start_express(address: &'static str) -> Self {
+        let capabilities = "-all,+net_bind_service,+net_admin,+bpf";
+        Self::start_at(address, "express = \"on\"", capabilities, &[EXPRESS])
+    }
+
+    fn start_at(
+        address: &'static str,
+        workers: &str,
+        capabilities: &str,
+        drop_ins: &[&str],
+    ) -> Self {
         let dev = Dev::temporary().unwrap();
         let folder = dev.dir().to_owned();
-        fs::write(folder.join("mmr.toml"), configuration(backend)).unwrap();
-        let child = sandbox(&folder, "mmr", "become_the_router")
+        fs::write(folder.join("mmr.toml"), configuration(address, workers)).unwrap();
+        let child = sandbox(&folder, "mmr", "become_the_router", drop_ins)
             .env("PROC", "hidepid=2,subset=pid")
-            .env("CAPABILITIES", "-all,+net_bind_service")
+            .env("CAPABILITIES", capabilities)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let sandboxed = Self { child, dev };
+        let sandboxed = Self { child, dev, address };
         let deadline = Instant::now() + Duration::from_secs(20);
         while !folder.join("admin.sock").exists() {
             assert!(Instant::now() < deadline, "the router does not start in its sandbox");
@@ -210,7 +257,7 @@ impl Sandboxed {
     /// Everybody hears everything, over UDP, TCP and TLS.
     async fn carry_a_meeting(&self) {
         let join = |name: &str, transport| JoinOptions {
-            at: MmrAddress { host: "127.0.0.1".to_owned(), port: 443 }.into(),
+            at: MmrAddress { host: self.address.to_owned(), port: 443 }.into(),
             token: Token::new(self.dev.token("meeting", name, Role::Attendee)),
             trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
             transport,
@@ -244,12 +291,13 @@ impl Sandboxed {
         }
     }
 
-    /// The router answers on its admin socket.
-    fn ask(&self, host: &Host, what: &str) {
+    /// The router answers on its admin socket; its answer.
+    fn ask(&self, host: &Host, what: &str) -> String {
         let mut command = Command::new(binary("mmr"));
         command.arg(what).arg("--socket").arg(self.dev.dir().join("admin.sock"));
         let output = host.run(|| command.output().unwrap());
         assert!(output.status.success(), "{}", words(&output));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -285,22 +333,23 @@ const SANDBOX: &str = r#"
         "$SANDBOX/test" --exact "$TEST" --ignored --nocapture
 "#;
 
-fn configuration(backend: &str) -> String {
+fn configuration(address: &str, workers: &str) -> String {
     format!(
         "zone = \"dev\"\n\
          [tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"\n\
          [tokens]\nkeys = \"token-keys.json\"\n\
          [admin]\nsocket = \"admin.sock\"\n\
-         [listen]\naddresses = [\"127.0.0.1\", \"::1\"]\n\
-         [workers]\nbackend = \"{backend}\"\ncount = 2\n\
+         [listen]\naddresses = [\"{address}\", \"::1\"]\n\
+         [workers]\n{workers}\ncount = 2\n\
          [log]\nfilter = \"error\"\n"
     )
 }
 
 /// The unit's list of system calls for seccompiler: what is not on it kills, where the unit would only refuse.
-fn filter(unit: &str) -> String {
+fn filter(unit: &str, drop_ins: &[&str]) -> String {
     let mut allowed = BTreeSet::new();
-    for (key, value) in settings(unit) {
+    let drop_ins = drop_ins.iter().flat_map(|it| settings(it));
+    for (key, value) in settings(unit).into_iter().chain(drop_ins) {
         if key == "SystemCallFilter" {
             let (removes, names) = match value.strip_prefix('~') {
                 Some(names) => (true, names.to_owned()),
@@ -366,7 +415,8 @@ fn with_a_binary(unit: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn unit_file(unit: &str) -> PathBuf {
-    root().join(format!("tuning/systemd/{unit}.service"))
+    let file = if unit == EXPRESS { unit.to_owned() } else { format!("{unit}.service") };
+    root().join("tuning/systemd").join(file)
 }
 
 fn root() -> PathBuf {
