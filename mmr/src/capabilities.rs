@@ -8,14 +8,15 @@ use caps::errors::CapsError;
 use caps::{CapSet, Capability};
 
 /// What loads and attaches the express plane, asks for packets' marks, and takes buffers beyond the host's maximum.
-const START_ONLY: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_NET_ADMIN];
+const START_ONLY: [Capability; 3] =
+    [Capability::CAP_BPF, Capability::CAP_PERFMON, Capability::CAP_NET_ADMIN];
 
 /// For this thread, and those it starts from now on, for good.
 pub(crate) fn give_up() {
     if let Err(error) = START_ONLY.into_iter().try_for_each(drop_one) {
         tracing::warn!(
             %error,
-            "CAP_BPF and CAP_NET_ADMIN can't be given up: allow the system call capset (SystemCallFilter)"
+            "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN can't be given up: allow the system call capset (SystemCallFilter)"
         );
     }
 }
@@ -44,7 +45,7 @@ mod tests {
             give_up();
             [held(), std::thread::spawn(held).join().expect("it only looks")]
         });
-        assert_eq!(after.join().expect("it only drops"), [[Some(false); 2]; 2]);
+        assert_eq!(after.join().expect("it only drops"), [[Some(false); 3]; 2]);
         assert_eq!(held(), before);
     }
 }

@@ -226,7 +226,7 @@ impl Sandboxed {
 
     /// With what the express plane's drop-in adds.
     fn start_express(address: &'static str) -> Self {
-        let capabilities = "-all,+net_bind_service,+net_admin,+bpf";
+        let capabilities = "-all,+net_bind_service,+net_admin,+bpf,+perfmon";
         Self::start_at(address, "express = \"on\"", capabilities, &[EXPRESS])
     }
 

@@ -9,8 +9,8 @@ use wire::control::ClientMessage;
 use wire::token::Role;
 use wire::{Kind, StreamId};
 
-/// The bits of CAP_NET_ADMIN and CAP_BPF (capability.h).
-const START_ONLY: u64 = 1 << 12 | 1 << 39;
+/// The bits of CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF (capability.h).
+const START_ONLY: u64 = 1 << 12 | 1 << 38 | 1 << 39;
 
 /// Of every thread: effective, permitted and ambient capabilities.
 fn capabilities(process: &Process) -> Vec<u64> {
