@@ -45,11 +45,11 @@ use wire::mark::Marks;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExpressChoice {
     /// Where the kernel, the capabilities and an interface allow it.
+    #[default]
     Auto,
     /// That, or an error.
     On,
     /// Everything on the sockets.
-    #[default]
     Off,
 }
 
@@ -59,7 +59,7 @@ pub enum ExpressChoice {
 pub enum ExpressError {
     /// The kernel refused the program or a table.
     #[error(
-        "the kernel refuses its program: {0}. It needs Linux 6.6 or later, CAP_BPF and CAP_NET_ADMIN (docs/operations.md)"
+        "the kernel refuses its program: {0}. It needs Linux 6.6 or later, CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (docs/operations.md)"
     )]
     Refused(String),
     /// Packets' marks can't be received.
@@ -290,8 +290,10 @@ impl ExpressError {
             text = format!("{text}: {behind}");
             source = behind.source();
         }
-        // The verifier's log is for developers, and long.
-        let first = text.lines().next().unwrap_or_default();
-        Self::Refused(first.to_owned())
+        // The verifier's log is long; its reason stands at its end.
+        let mut lines = text.lines().filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default();
+        let last = lines.rev().find(|line| !line.starts_with("processed "));
+        Self::Refused(last.map_or(first.to_owned(), |last| format!("{first} … {last}")))
     }
 }
