@@ -50,7 +50,9 @@ impl Bucket {
     }
 }
 
-/// All buckets are looked through at most so often.
+/// All buckets are looked through so often, to hold no more than are in use…
+const TIDY_INTERVAL: Duration = Duration::from_secs(10);
+/// …and at most so often, when there are too many.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One pace for many things, by name. Bounded: things whose bucket is full again are forgotten.
@@ -82,14 +84,14 @@ impl Paces {
     /// How long until there will be one; also when there are too many names at once.
     pub fn take(&mut self, name: impl std::hash::Hash, now: Duration) -> Result<(), Duration> {
         let key = self.hasher.hash_one(name);
-        if self.buckets.len() >= self.most && !self.buckets.contains_key(&key) {
-            if now.saturating_sub(self.swept) >= SWEEP_INTERVAL {
-                self.swept = now;
-                self.buckets.retain(|_, bucket| bucket.0 > now);
-            }
-            if self.buckets.len() >= self.most {
-                return Err(Duration::from_secs(1));
-            }
+        let is_in_the_way = self.buckets.len() >= self.most && !self.buckets.contains_key(&key);
+        let interval = if is_in_the_way { SWEEP_INTERVAL } else { TIDY_INTERVAL };
+        if now.saturating_sub(self.swept) >= interval {
+            self.swept = now;
+            self.buckets.retain(|_, bucket| bucket.0 > now);
+        }
+        if is_in_the_way && self.buckets.len() >= self.most {
+            return Err(Duration::from_secs(1));
         }
         self.buckets.entry(key).or_default().take(self.pace, now)
     }
@@ -152,5 +154,14 @@ mod tests {
         assert!(paces.take("c", ms(0)).is_err());
         assert_eq!(paces.take("c", ms(200)), Ok(()));
         assert!(paces.buckets.len() <= 2);
+    }
+
+    #[test]
+    fn holds_no_more_than_are_in_use() {
+        let mut paces = Paces::new(PACE, 100_000);
+        for name in 0..50_000_u64 {
+            assert_eq!(paces.take(name, ms(name)), Ok(()));
+        }
+        assert!(paces.buckets.len() <= 10_200, "{}", paces.buckets.len());
     }
 }
