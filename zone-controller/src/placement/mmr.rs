@@ -86,6 +86,10 @@ const LINKS_WAITING_MIN: u64 = 20;
 const REPORTS_UNREACHABLE: u8 = 3;
 /// Placements are counted together for so long: memory stays bounded.
 const SLOT: Duration = Duration::from_millis(100);
+/// From the answer to a participant whose load can be measured.
+const ARRIVAL: Duration = Duration::from_millis(500);
+/// After so many times `settle` a report shows 98 of 100.
+const SETTLES: u32 = 4;
 /// What a participant costs at least, so that placements always count: 100,000 on one host.
 const COST_MIN: f64 = 1e-5;
 
@@ -99,7 +103,8 @@ pub(super) struct Mmr {
     unreachable: u8,
     /// (when, how many), oldest first.
     placed: VecDeque<(Duration, u32)>,
-    placed_total: u32,
+    /// How many of them the report does not show.
+    unseen: f64,
     pace: Bucket,
 }
 
@@ -112,7 +117,7 @@ impl Mmr {
             state_since: now,
             unreachable: 0,
             placed: VecDeque::new(),
-            placed_total: 0,
+            unseen: 0.0,
             pace: Bucket::default(),
         };
         mmr.report(load, rules, now);
@@ -132,17 +137,16 @@ impl Mmr {
         }
         self.load = load;
         self.reported = now;
-        let settled = now.saturating_sub(rules.settle);
-        while let Some((_, count)) = self.placed.pop_front_if(|(when, _)| *when < settled) {
-            self.placed_total -= count;
-        }
+        let shown = now.saturating_sub(ARRIVAL + rules.settle * SETTLES);
+        while self.placed.pop_front_if(|(when, _)| *when < shown).is_some() {}
+        self.weigh(rules);
         Heard::Taken
     }
 
     /// One more participant is on its way, or how long to wait with it.
     pub(super) fn take(&mut self, rules: &Rules, now: Duration) -> Result<(), Duration> {
         self.pace.take(rules.mmr_pace, now)?;
-        self.placed_total += 1;
+        self.unseen += 1.0;
         match self.placed.back_mut() {
             Some((when, count)) if now.saturating_sub(*when) < SLOT => *count += 1,
             _ => self.placed.push_back((now, 1)),
@@ -151,13 +155,13 @@ impl Mmr {
     }
 
     /// The last one that was taken does not come.
-    pub(super) fn give_back(&mut self) {
+    pub(super) fn give_back(&mut self, rules: &Rules) {
         let Some((_, count)) = self.placed.back_mut() else { return };
         *count -= 1;
-        self.placed_total -= 1;
         if *count == 0 {
             self.placed.pop_back();
         }
+        self.weigh(rules);
     }
 
     pub(super) fn silent_for(&self, now: Duration) -> Duration {
@@ -175,11 +179,23 @@ impl Mmr {
 
     /// Stress with what was placed and can't show in the report yet.
     pub(super) fn corrected(&self) -> f64 {
-        self.load.stress + f64::from(self.placed_total) * self.cost()
+        self.load.stress + self.unseen * self.cost()
     }
 
     pub(super) fn has_room(&self, full: f64) -> bool {
         self.corrected() + self.cost() <= full
+    }
+
+    /// Reports show what was placed little by little, since agents smooth stress: what a report leaves
+    /// out is added.
+    fn weigh(&mut self, rules: &Rules) {
+        let settle = rules.settle.as_secs_f64();
+        let unseen = |when: Duration| {
+            let shown_for = self.reported.saturating_sub(when + ARRIVAL).as_secs_f64();
+            if shown_for <= 0.0 { 1.0 } else { (-shown_for / settle).exp() }
+        };
+        self.unseen =
+            self.placed.iter().map(|(when, count)| unseen(*when) * f64::from(*count)).sum();
     }
 
     /// Whether newcomers may be sent there, as far as it says itself.

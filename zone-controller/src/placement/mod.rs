@@ -162,7 +162,7 @@ impl Placement {
     /// Nothing came of a place.
     pub fn give_back(&mut self, mmr: &MmrId) {
         if let Some(&at) = self.index.get(mmr) {
-            self.mmrs[at].give_back();
+            self.mmrs[at].give_back(&self.rules);
         }
     }
 

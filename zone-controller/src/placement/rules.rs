@@ -14,8 +14,8 @@ pub struct Rules {
     pub full_for_meetings: f64,
     /// An MMR whose last report is older counts as lost.
     pub stale: Duration,
-    /// For how long a placement counts on top of what is reported: until the participant has joined
-    /// and the report, which agents smooth over two seconds, shows it.
+    /// Over how long reports come to show who has joined: the time constant that agents smooth
+    /// stress with. What they do not show yet is added.
     pub settle: Duration,
     /// Newcomers of one meeting.
     pub meeting_pace: Pace,

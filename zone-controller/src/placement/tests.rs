@@ -94,11 +94,16 @@ fn what_was_placed_counts_until_a_report_can_show_it() {
     let corrected =
         |zone: &Placement| zone.mmrs(s(10.0)).map(|mmr| mmr.stress_corrected).collect::<Vec<_>>();
     assert!((corrected(&zone)[0] - corrected(&zone)[1]).abs() < 0.02, "{:?}", corrected(&zone));
-    // A report a second later can't show them all; one after `settle` does.
-    zone.report(&id("0"), load(2, 0.2), s(11.0));
-    assert!(corrected(&zone)[0] > 0.6);
-    zone.report(&id("0"), load(3, 0.65), s(12.2));
-    assert!((corrected(&zone)[0] - 0.65).abs() < 1e-9);
+    // They join, and reports come to show them, smoothed over two seconds.
+    let truth = 0.2 + 0.01 * f64::from(placed[0]);
+    for sequence in 2..15 {
+        let later = sequence as f64 - 1.0;
+        let shown = 1.0 - (-(later - 0.5) / 2.0).exp();
+        let reported = 0.2 + (truth - 0.2) * shown;
+        zone.report(&id("0"), load(sequence, reported), s(10.0 + later));
+        let corrected = corrected(&zone)[0];
+        assert!((corrected - truth).abs() < 0.01, "{later} s: {corrected}, not {truth}");
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use super::{Outcome, Sample, Scenario};
 use std::fmt::Write;
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 220.0;
+const WIDTH: f64 = 520.0;
+const HEIGHT: f64 = 180.0;
+/// The largest load drawn, so that strategies can be compared by eye; what is above is drawn there.
+const TOP: f64 = 1.5;
 /// Left of and below the plot, for the axes' words.
 const MARGIN: f64 = 40.0;
 /// Bars of a distribution.
@@ -12,7 +14,6 @@ const BARS: usize = 60;
 
 /// The page.
 pub fn page(scenario: &Scenario, outcomes: &[Outcome]) -> String {
-    let top = outcomes.iter().map(Outcome::peak).fold(1.0, f64::max) * 1.05;
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Placement simulated</title><style>\
          :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{margin:2rem auto;max-width:86rem;padding:0 1rem}\
@@ -25,7 +26,8 @@ pub fn page(scenario: &Scenario, outcomes: &[Outcome]) -> String {
         page,
         "<p>{} MMRs, {} people within {} s, {} MMRs die, seed {}. Load as it is, not as it is reported; 1 is full. \
          Lines: <span style=\"color:#37a\">mean</span>, <span style=\"color:#b80\">99th percentile</span>, \
-         <span style=\"color:#c33\">fullest MMR</span>. Bars: MMRs by their load in the end.</p>",
+         <span style=\"color:#c33\">fullest MMR</span>. Bars: MMRs by their load in the end. \
+         What is above {TOP} is drawn at {TOP}.</p>",
         scenario.mmrs,
         scenario.joins,
         scenario.burst.as_secs_f64(),
@@ -42,8 +44,8 @@ pub fn page(scenario: &Scenario, outcomes: &[Outcome]) -> String {
             outcome.overloaded(),
             outcome.refusals,
         );
-        course(&mut page, &outcome.course, top);
-        distribution(&mut page, &outcome.loads, top);
+        course(&mut page, &outcome.course);
+        distribution(&mut page, &outcome.loads);
         page.push_str("</section>");
     }
     page + "</html>\n"
@@ -60,9 +62,9 @@ fn begin(page: &mut String) {
     );
 }
 
-fn course(page: &mut String, course: &[Sample], top: f64) {
+fn course(page: &mut String, course: &[Sample]) {
     let end = course.last().map_or(1.0, |sample| sample.at.as_secs_f64()).max(1.0);
-    let y = |load: f64| HEIGHT * (1.0 - load / top);
+    let y = |load: f64| HEIGHT * (1.0 - load.min(TOP) / TOP);
     begin(page);
     let _ = write!(
         page,
@@ -91,10 +93,10 @@ fn course(page: &mut String, course: &[Sample], top: f64) {
     clippy::cast_precision_loss,
     reason = "a share of the bars is one of them"
 )]
-fn distribution(page: &mut String, loads: &[f64], top: f64) {
+fn distribution(page: &mut String, loads: &[f64]) {
     let mut bars = [0_usize; BARS];
     for load in loads {
-        bars[((load / top * BARS as f64) as usize).min(BARS - 1)] += 1;
+        bars[((load / TOP * BARS as f64) as usize).min(BARS - 1)] += 1;
     }
     let most = bars.iter().copied().max().unwrap_or(1).max(1) as f64;
     let width = WIDTH / BARS as f64;
@@ -113,7 +115,7 @@ fn distribution(page: &mut String, loads: &[f64], top: f64) {
         page,
         "<line class=\"full\" x1=\"{full:.1}\" y1=\"0\" x2=\"{full:.1}\" y2=\"{HEIGHT}\"/>\
          <text x=\"{full:.1}\" y=\"{below}\">1</text><text x=\"0\" y=\"{below}\">0</text></svg>",
-        full = WIDTH / top,
+        full = WIDTH / TOP,
         below = HEIGHT + 16.0,
     );
 }

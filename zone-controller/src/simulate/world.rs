@@ -154,7 +154,7 @@ impl<'a> World<'a> {
             return;
         }
         let load = f64::from(host.people) * host.cost;
-        let share = REPORT_INTERVAL.as_secs_f64() / SMOOTHING.as_secs_f64();
+        let share = 1.0 - (-REPORT_INTERVAL.as_secs_f64() / SMOOTHING.as_secs_f64()).exp();
         host.smoothed += (load - host.smoothed) * share;
         host.sequence += 1;
         let report = Load {
