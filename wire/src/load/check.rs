@@ -6,6 +6,7 @@ use crate::limits::{
     REPORT_MEETINGS_MAX, REPORT_TEXT_LEN_MAX, REPORT_WORKERS_MAX,
 };
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Why a report or a reply was refused.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum ReportError {
 /// Most addresses of one transport.
 const ADDRESSES_MAX: usize = 16;
 
-/// What must be known before anything else is looked at.
+/// What every version has.
 #[derive(Deserialize)]
 struct Versioned {
     v: u32,
@@ -39,8 +40,7 @@ impl Report {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, ReportError> {
-        check_version(bytes, REPORT_LEN_MAX)?;
-        let report: Self = serde_json::from_slice(bytes)?;
+        let report: Self = parse_version(bytes, REPORT_LEN_MAX, |report: &Self| report.v)?;
         report.check().map_or(Ok(report), |field| Err(ReportError::OutOfRange(field)))
     }
 
@@ -110,8 +110,7 @@ impl Reply {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, ReportError> {
-        check_version(bytes, REPLY_LEN_MAX)?;
-        let reply: Self = serde_json::from_slice(bytes)?;
+        let reply: Self = parse_version(bytes, REPLY_LEN_MAX, |reply: &Self| reply.v)?;
         match reply.wanted.map(|wanted| wanted.state) {
             Some(WantedState::Drain { deadline_s }) if deadline_s > DRAIN_DEADLINE_S_MAX => {
                 Err(ReportError::OutOfRange("deadline_s"))
@@ -121,14 +120,22 @@ impl Reply {
     }
 }
 
-fn check_version(bytes: &[u8], len_max: usize) -> Result<(), ReportError> {
+/// Reads what is of this version. Another version may look quite different: that it is one is told
+/// rather than what is different.
+fn parse_version<T: DeserializeOwned>(
+    bytes: &[u8],
+    len_max: usize,
+    version: impl Fn(&T) -> u32,
+) -> Result<T, ReportError> {
     if bytes.len() > len_max {
         return Err(ReportError::TooLong(len_max));
     }
-    match serde_json::from_slice(bytes)? {
-        Versioned { v: VERSION } => Ok(()),
-        Versioned { v } => Err(ReportError::Version(v)),
-    }
+    let parsed = serde_json::from_slice::<T>(bytes);
+    let found = match &parsed {
+        Ok(parsed) => version(parsed),
+        Err(_) => serde_json::from_slice(bytes).map_or(VERSION, |Versioned { v }| v),
+    };
+    if found == VERSION { Ok(parsed?) } else { Err(ReportError::Version(found)) }
 }
 
 fn fits(text: &str) -> bool {

@@ -6,7 +6,6 @@ use crate::limits::COMMIT_TRIES;
 use crate::placement::{Choice, Refused, Why};
 use crate::store::{Change, Outcome, Place, UsedToken};
 use std::sync::PoisonError;
-use wire::limits::TOKEN_LIFETIME_S_MAX;
 use wire::zone::{Assign, Assignment, ControlPoint, Refusal, RefusalCode};
 
 /// What verifiers allow clocks to be apart, twice: a token is remembered longer than anybody takes
@@ -66,7 +65,7 @@ impl Controller {
             let to = self.place(at.as_ref(), &choice, now_s);
             let token = asker.with_token.then(|| UsedToken {
                 jti: &asker.claims.jti,
-                until_s: asker.claims.exp.min(now_s + TOKEN_LIFETIME_S_MAX) + LEEWAY_S,
+                until_s: asker.claims.exp.saturating_add(LEEWAY_S),
                 attempt: &asker.attempt,
             });
             let change = Change { token, meeting, from: at.as_ref(), to: &to, now_s };

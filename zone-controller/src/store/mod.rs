@@ -84,7 +84,7 @@ pub struct Change<'a> {
 pub struct UsedToken<'a> {
     /// Its id.
     pub jti: &'a str,
-    /// Until when it must be remembered, Unix seconds.
+    /// Until when it must be remembered, Unix seconds; always the same for the same token.
     pub until_s: u64,
     /// Who uses it: the same attempt, made again, is no second use.
     pub attempt: &'a str,

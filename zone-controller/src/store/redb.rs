@@ -7,23 +7,21 @@ use super::{Answer, Change, Order, Outcome, Place, Shared, Sighting, Store, Stor
 use crate::digest::digest;
 use futures_util::FutureExt;
 use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
     WriteTransaction,
 };
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use wire::MmrId;
 
 /// Meeting → [`Place`] as JSON.
 const PLACES: TableDefinition<'_, &str, &str> = TableDefinition::new("places");
-/// Digest of a token's id → digest of its attempt.
-const TOKENS: TableDefinition<'_, [u8; 32], [u8; 32]> = TableDefinition::new("tokens");
-/// (until when it is remembered, digest of the token's id).
-const TOKENS_BY_END: TableDefinition<'_, (u64, [u8; 32]), ()> =
-    TableDefinition::new("tokens_by_end");
+/// (Until when it is remembered, digest of the token's id) → digest of its attempt.
+const USED: TableDefinition<'_, (u64, [u8; 32]), [u8; 32]> = TableDefinition::new("used");
 /// MMR → [`Order`] as JSON.
 const ORDERS: TableDefinition<'_, &str, &str> = TableDefinition::new("orders");
 
@@ -33,8 +31,14 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 512;
 /// Tokens forgotten in one commit at most: what expired adds little to what came in.
 const FORGOTTEN_MAX: usize = 2 * BATCH_MAX;
-/// Places looked at in one commit, for those nobody joined for long.
-const SWEPT_MAX: usize = 64;
+/// Places looked at for each change, for those nobody joined for long…
+const SWEPT_PER_CHANGE: usize = 2;
+/// …and in each commit at least.
+const SWEPT_MIN: usize = 16;
+/// After a commit of so many the next ones are on their way…
+const MANY: usize = 4;
+/// …and waited for: a sync costs the same for all of them.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The store in a file. Dropping it waits until everything is written.
 pub struct RedbStore {
@@ -88,10 +92,7 @@ impl RedbStore {
 
     fn start(database: Database, kept_s: u64) -> Result<Self, StoreError> {
         let write = database.begin_write().map_err(file_error)?;
-        write.open_table(PLACES).map_err(file_error)?;
-        write.open_table(TOKENS).map_err(file_error)?;
-        write.open_table(TOKENS_BY_END).map_err(file_error)?;
-        write.open_table(ORDERS).map_err(file_error)?;
+        drop(Tables::open(&write)?);
         write.commit().map_err(file_error)?;
         let (requests, waiting) = sync_channel(WAITING_MAX);
         let database = Arc::new(database);
@@ -180,8 +181,14 @@ type Settle = Box<dyn FnOnce(Result<(), StoreError>)>;
 impl Owner {
     /// Until the store is dropped.
     fn run(mut self, waiting: &Receiver<Request>) {
+        let mut are_many = false;
         while let Ok(first) = waiting.recv() {
-            let batch = std::iter::once(first).chain(waiting.try_iter()).take(BATCH_MAX).collect();
+            if are_many {
+                thread::sleep(GATHER);
+            }
+            let batch: Vec<_> =
+                std::iter::once(first).chain(waiting.try_iter()).take(BATCH_MAX).collect();
+            are_many = batch.len() >= MANY;
             self.commit(batch);
         }
     }
@@ -190,14 +197,18 @@ impl Owner {
     fn commit(&mut self, batch: Vec<Request>) {
         let mut settles: Vec<Settle> = Vec::with_capacity(batch.len());
         let done = self.database.begin_write().map_err(file_error).and_then(|write| {
+            let mut tables = Tables::open(&write)?;
             let now_s = batch.iter().filter_map(Request::now_s).max();
+            let looks = (batch.len() * SWEPT_PER_CHANGE).max(SWEPT_MIN);
             for request in batch {
-                settles.push(request.apply(&write));
+                settles.push(request.apply(&mut tables));
             }
             if let Some(now_s) = now_s {
-                forget_tokens(&write, now_s)?;
-                self.sweep.forget_places(&write, now_s.saturating_sub(self.kept_s))?;
+                tables.forget_tokens(now_s)?;
+                let before_s = now_s.saturating_sub(self.kept_s);
+                self.sweep.forget_places(&mut tables, before_s, looks)?;
             }
+            drop(tables);
             write.commit().map_err(file_error)
         });
         if let Err(error) = &done {
@@ -218,28 +229,26 @@ impl Request {
         }
     }
 
-    fn apply(self, write: &WriteTransaction) -> Settle {
+    fn apply(self, tables: &mut Tables<'_>) -> Settle {
         fn settle<T: 'static>(done: Result<T, StoreError>, reply: Reply<T>) -> Settle {
             // Who asked may be gone.
             Box::new(move |committed| drop(reply.send(committed.and(done))))
         }
         match self {
-            Self::Commit(change, reply) => settle(change.apply(write), reply),
+            Self::Commit(change, reply) => settle(change.apply(tables), reply),
             Self::Order(mmr, wanted, now_ms, reply) => {
-                settle(order(write, &mmr, wanted, now_ms), reply)
+                settle(tables.order(&mmr, wanted, now_ms), reply)
             }
-            Self::Shared(reply) => settle(shared(write), reply),
+            Self::Shared(reply) => settle(tables.shared(), reply),
         }
     }
 }
 
 impl OwnedChange {
-    fn apply(&self, write: &WriteTransaction) -> Result<Outcome, StoreError> {
-        let mut places = write.open_table(PLACES).map_err(file_error)?;
-        let mut tokens = write.open_table(TOKENS).map_err(file_error)?;
-        let mut by_end = write.open_table(TOKENS_BY_END).map_err(file_error)?;
-        if let Some((jti, attempt, _)) = self.token {
-            let used = tokens.get(jti).map_err(file_error)?.map(|used| used.value());
+    fn apply(&self, tables: &mut Tables<'_>) -> Result<Outcome, StoreError> {
+        let Tables { places, used: tokens, .. } = tables;
+        if let Some((jti, attempt, until_s)) = self.token {
+            let used = tokens.get((until_s, jti)).map_err(file_error)?.map(|used| used.value());
             if used.is_some_and(|used| used != attempt) {
                 return Ok(Outcome::TokenUsed);
             }
@@ -250,8 +259,7 @@ impl OwnedChange {
             return Ok(Outcome::Moved(found));
         }
         if let Some((jti, attempt, until_s)) = self.token {
-            tokens.insert(jti, attempt).map_err(file_error)?;
-            by_end.insert((until_s, jti), ()).map_err(file_error)?;
+            tokens.insert((until_s, jti), attempt).map_err(file_error)?;
         }
         if self.from.as_ref() != Some(&self.to) {
             let text = json(&self.to);
@@ -268,57 +276,71 @@ fn read_place(database: &Database, meeting: &str) -> Result<Option<Place>, Store
     written.map(|text| parse(meeting, text.value())).transpose()
 }
 
-fn order(
-    write: &WriteTransaction,
-    mmr: &MmrId,
-    wanted: Wanted,
-    now_ms: u64,
-) -> Result<Order, StoreError> {
-    let mut orders = write.open_table(ORDERS).map_err(file_error)?;
-    let written = orders.get(mmr.as_str()).map_err(file_error)?;
-    let last = written.map(|text| parse(mmr.as_str(), text.value())).transpose()?;
-    let order = Order::after(last, wanted, now_ms);
-    orders.insert(mmr.as_str(), json(&order).as_str()).map_err(file_error)?;
-    Ok(order)
+/// All tables, open for one commit.
+struct Tables<'a> {
+    places: Table<'a, &'static str, &'static str>,
+    used: Table<'a, (u64, [u8; 32]), [u8; 32]>,
+    orders: Table<'a, &'static str, &'static str>,
 }
 
-fn shared(write: &WriteTransaction) -> Result<Shared, StoreError> {
-    let mut shared = Shared::default();
-    let orders = write.open_table(ORDERS).map_err(file_error)?;
-    for entry in orders.iter().map_err(file_error)? {
-        let (mmr, text) = entry.map_err(file_error)?;
-        let corrupt = |cause: wire::ids::BadMmrId| StoreError::Corrupt {
-            key: mmr.value().to_owned(),
-            cause: cause.to_string(),
-        };
-        let id = MmrId::try_from(mmr.value().to_owned()).map_err(corrupt)?;
-        shared.orders.insert(id, parse(mmr.value(), text.value())?);
+impl<'a> Tables<'a> {
+    fn open(write: &'a WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            places: write.open_table(PLACES).map_err(file_error)?,
+            used: write.open_table(USED).map_err(file_error)?,
+            orders: write.open_table(ORDERS).map_err(file_error)?,
+        })
     }
-    shared.meetings = write.open_table(PLACES).map_err(file_error)?.len().map_err(file_error)?;
-    Ok(shared)
-}
 
-/// Tokens that nobody would take any more need not be remembered.
-fn forget_tokens(write: &WriteTransaction, now_s: u64) -> Result<(), StoreError> {
-    let mut tokens = write.open_table(TOKENS).map_err(file_error)?;
-    let mut by_end = write.open_table(TOKENS_BY_END).map_err(file_error)?;
-    for _ in 0..FORGOTTEN_MAX {
-        let first = by_end.first().map_err(file_error)?.map(|(key, _)| key.value());
-        let Some((_, jti)) = first.filter(|(until_s, _)| *until_s < now_s) else { break };
-        tokens.remove(jti).map_err(file_error)?;
-        by_end.pop_first().map_err(file_error)?;
+    fn order(&mut self, mmr: &MmrId, wanted: Wanted, now_ms: u64) -> Result<Order, StoreError> {
+        let written = self.orders.get(mmr.as_str()).map_err(file_error)?;
+        let last = written.map(|text| parse(mmr.as_str(), text.value())).transpose()?;
+        let order = Order::after(last, wanted, now_ms);
+        self.orders.insert(mmr.as_str(), json(&order).as_str()).map_err(file_error)?;
+        Ok(order)
     }
-    Ok(())
+
+    fn shared(&self) -> Result<Shared, StoreError> {
+        let mut shared = Shared::default();
+        for entry in self.orders.iter().map_err(file_error)? {
+            let (mmr, text) = entry.map_err(file_error)?;
+            let corrupt = |cause: wire::ids::BadMmrId| StoreError::Corrupt {
+                key: mmr.value().to_owned(),
+                cause: cause.to_string(),
+            };
+            let id = MmrId::try_from(mmr.value().to_owned()).map_err(corrupt)?;
+            shared.orders.insert(id, parse(mmr.value(), text.value())?);
+        }
+        shared.meetings = self.places.len().map_err(file_error)?;
+        Ok(shared)
+    }
+
+    /// Tokens that nobody would take any more need not be remembered.
+    fn forget_tokens(&mut self, now_s: u64) -> Result<(), StoreError> {
+        for _ in 0..FORGOTTEN_MAX {
+            let first = self.used.first().map_err(file_error)?.map(|(key, _)| key.value());
+            if first.is_none_or(|(until_s, _)| until_s >= now_s) {
+                break;
+            }
+            self.used.pop_first().map_err(file_error)?;
+        }
+        Ok(())
+    }
 }
 
 impl Sweep {
     /// Looks at a few places more, round and round.
-    fn forget_places(&mut self, write: &WriteTransaction, before_s: u64) -> Result<(), StoreError> {
-        let mut places = write.open_table(PLACES).map_err(file_error)?;
+    fn forget_places(
+        &mut self,
+        tables: &mut Tables<'_>,
+        before_s: u64,
+        looks: usize,
+    ) -> Result<(), StoreError> {
+        let places = &mut tables.places;
         let mut old = Vec::new();
         let mut looked = 0;
         let after = std::mem::take(&mut self.after);
-        for entry in places.range(after.as_str()..).map_err(file_error)?.take(SWEPT_MAX) {
+        for entry in places.range(after.as_str()..).map_err(file_error)?.take(looks) {
             let (meeting, text) = entry.map_err(file_error)?;
             looked += 1;
             meeting.value().clone_into(&mut self.after);
@@ -328,7 +350,7 @@ impl Sweep {
                 old.push(meeting.value().to_owned());
             }
         }
-        if looked < SWEPT_MAX {
+        if looked < looks {
             self.after.clear();
         }
         for meeting in old {
