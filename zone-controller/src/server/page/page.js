@@ -10,17 +10,21 @@ function cell(row, text, isNumber) {
   return made;
 }
 
+// Full at 1; what it stands at shows when it is pointed at.
+function meter(stress) {
+  const made = document.createElement("meter");
+  return Object.assign(made, { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: stress, title: percent(stress) });
+}
+
 function show(mmr) {
   const row = element("mmrs").insertRow();
   if (mmr.unfit) row.className = "unfit";
   cell(row, mmr.id);
   cell(row, mmr.unfit ? mmr.unfit.replaceAll("_", " ") : "serving");
   const stress = cell(row, "");
-  const meter = document.createElement("meter");
-  Object.assign(meter, { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: mmr.stress_corrected });
-  stress.append(meter, ` ${percent(mmr.stress)}, ${percent(mmr.stress_corrected)}`);
+  stress.append(meter(mmr.stress_corrected), ` ${percent(mmr.stress)}, ${percent(mmr.stress_corrected)}`);
   cell(row, mmr.resource);
-  cell(row, mmr.workers_stress.map(percent).join(" · "));
+  cell(row, "").append(...mmr.workers_stress.map(meter));
   cell(row, mmr.meetings, true);
   cell(row, mmr.participants, true);
   cell(row, mmr.headroom, true);
@@ -32,7 +36,8 @@ function show(mmr) {
 
 async function look() {
   try {
-    const answer = await fetch("/v1/zone", { cache: "no-store" });
+    // Not relative: a page whose address has name and password must not ask for one that has.
+    const answer = await fetch(`${location.origin}/v1/zone`, { cache: "no-store" });
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const zone = await answer.json();
     element("zone").textContent = document.title = `Zone ${zone.zone}`;
