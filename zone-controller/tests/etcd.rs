@@ -295,3 +295,30 @@ async fn whatever_is_cut_or_killed_no_meeting_is_at_two_places_and_no_token_is_u
         assert_eq!(one.assign(&thief).await.unwrap_err().code, RefusalCode::TokenUsed);
     }
 }
+
+#[tokio::test]
+async fn who_is_more_than_a_controller_can_do_is_told_at_once_when_to_come_back() {
+    let bed = Bed::new();
+    let cluster = Cluster::start(1).await;
+    let wires = Wires::to(&cluster).await;
+    let limits = format!("{}[limits]\nassigns_at_once = 4\n", wires.store());
+    let controller = controller(&bed, "one", &limits).await;
+    report(&[&controller], 3).await;
+    wires.cut(true);
+    let asked: Vec<_> = (0..12).map(|_| bed.assign("m")).collect();
+    let answers = join_all(asked.iter().map(|asked| async {
+        let since = Instant::now();
+        let refusal = controller.assign(asked).await.unwrap_err();
+        assert!(refusal.retry_after_ms.is_some(), "{refusal:?}");
+        (refusal.code, since.elapsed())
+    }));
+    let (shed, waited): (Vec<_>, Vec<_>) =
+        answers.await.into_iter().partition(|(code, _)| *code == RefusalCode::Overloaded);
+    assert_eq!((shed.len(), waited.len()), (8, 4));
+    assert!(shed.iter().all(|(_, took)| *took < Duration::from_secs(1)), "{shed:?}");
+    assert!(waited.iter().all(|(code, _)| *code == RefusalCode::Unavailable), "{waited:?}");
+    wires.cut(false);
+    for asked in &asked {
+        insist(&controller, asked, Duration::from_secs(20)).await;
+    }
+}

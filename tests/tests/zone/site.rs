@@ -53,6 +53,11 @@ pub struct Member {
 impl Site {
     /// Two controllers on etcd, so many MMRs, and a host for everybody else; ready when this returns.
     pub fn start(mmrs: usize) -> Self {
+        Self::start_with(mmrs, "")
+    }
+
+    /// The same, with these sections more in the configuration of each MMR.
+    pub fn start_with(mmrs: usize, sections: &str) -> Self {
         let lan = Lan::new(ETCD_MEMBERS + mmrs + 1);
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
@@ -97,7 +102,7 @@ impl Site {
             site.controllers.push(controller);
         }
         for at in 0..mmrs {
-            let member = site.start_member(at, &agents);
+            let member = site.start_member(at, &agents, sections);
             site.mmrs.push(member);
         }
         site
@@ -139,7 +144,7 @@ impl Site {
         self.controllers[at] = self.run_controller(at);
     }
 
-    fn start_member(&self, at: usize, agents: &Authority) -> Member {
+    fn start_member(&self, at: usize, agents: &Authority, sections: &str) -> Member {
         let (host, id) = (ETCD_MEMBERS + at, format!("mmr-{}", at + 1));
         let room = self.room(&id, host);
         let socket = room.join("admin.sock");
@@ -149,7 +154,7 @@ impl Site {
              [tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n\
              [tokens]\nkeys = \"../zone-keys.json\"\n\
              [admin]\nsocket = \"{}\"\n\
-             [workers]\ncount = 1\n",
+             [workers]\ncount = 1\n{sections}",
             Lan::address(host),
             socket.display(),
         );
