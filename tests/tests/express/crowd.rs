@@ -166,7 +166,7 @@ impl Subscriber {
             .take(8)
             .collect();
         assert!(missing.is_empty(), "of {}..{until} did not come: {missing:?}", self.from);
-        until - self.from
+        until.saturating_sub(self.from)
     }
 }
 
