@@ -86,7 +86,8 @@ impl Outcome {
         for report in &self.recorded {
             for source in sources() {
                 let stream = report.streams.iter().find(|one| one.kind == source.kind).unwrap();
-                let who = format!("{} of {}: {stream:?}", report.participant, self.name);
+                let packets = &stream.packets;
+                let who = format!("{} of {}: {packets:?}", report.participant, self.name);
                 assert_eq!(report.streams.len(), 2, "{who}");
                 assert_eq!(stream.packets.lost, 0, "{who}");
                 assert_eq!(unbroken(&source, &stream.digests), stream.digests.len(), "{who}");

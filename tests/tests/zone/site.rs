@@ -77,6 +77,8 @@ impl Site {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(trusting(&authority))
             .timeout(Duration::from_secs(3))
+            // A controller ends connections after a minute: none is kept that may just be ending.
+            .pool_max_idle_per_host(0)
             .no_proxy()
             .build()
             .unwrap();

@@ -24,9 +24,9 @@ const ASK_INTERVAL: Duration = Duration::from_millis(50);
 const GROWTH_PERCENT: u64 = 5;
 const GROWTH_BYTES: u64 = 512 * 1024;
 
-/// The ring of packets kept for repair takes its memory at the start, but has it only where it was written to: a small
-/// one was everywhere before it is warm.
-const HISTORY: &str = "[limits]\nhistory_packets = 512\n";
+/// An MMR's tables and its ring of packets take their memory at the start, but have it only where they were written to:
+/// small ones were everywhere before it is warm.
+const SMALL: &str = "[limits]\nlinks = 512\nlayers = 512\nroutes = 4096\nhistory_packets = 512\nchannels = 256\nconnections = 256\n";
 
 /// One look at every process.
 struct Look {
@@ -42,7 +42,7 @@ fn memory_is_flat_over_ten_minutes_of_joins_and_leaves() {
         return;
     }
     let _alone = alone();
-    let site = Site::start_with(3, HISTORY);
+    let site = Site::start_with(3, SMALL);
     let (joined, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let started = Instant::now();
     let looks = site.block_on(async || {
