@@ -2,6 +2,7 @@
 
 use crate::relay::Carried;
 use crate::site::Site;
+use ::daemon::answer::code_name;
 use ::daemon::metrics::{Out, as_f64};
 use ::daemon::server::Connections;
 use prometheus_client::metrics::counter::Counter;
@@ -56,9 +57,7 @@ impl Counts {
     }
 
     pub(crate) fn refused(&self, code: RefusalCode) {
-        let text = serde_json::to_value(code).ok();
-        let name = text.as_ref().and_then(|text| text.as_str()).unwrap_or_default().to_owned();
-        self.refusals.get_or_create(&[("code", name)]).inc();
+        self.refusals.get_or_create(&[("code", code_name(&code))]).inc();
     }
 
     /// A target was reached.

@@ -14,35 +14,32 @@ use crate::names::Names;
 use crate::relay::{Deadlines, relay};
 use crate::target::{Target, TargetError};
 use crate::zones::{Holder, Zones};
+use ::daemon::answer::{Answer, json, later, refused, text as text_of};
 use ::daemon::bearer::{Bearers, shown};
 use ::daemon::credential::CredentialError;
 use ::daemon::metrics::CONTENT_TYPE as METRICS_TYPE;
 use ::daemon::pace::Paces;
 use ::daemon::server::{self, Hold, Peer, network};
+use ::daemon::unix_now_s;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use hyper::header::PROXY_AUTHORIZATION;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 use wire::token::TokenError;
 use wire::tunnel::{PING_PATH, Pong, Refusal, RefusalCode};
 
-/// Longest a client is asked to wait.
-const RETRY_MAX: Duration = Duration::from_secs(60);
-
-type Answer = Response<Full<Bytes>>;
+/// When asking again makes sense, after something that should pass.
+const SOON: Duration = Duration::from_secs(2);
 
 /// A tunnel's HTTPS.
 #[derive(Clone)]
@@ -128,11 +125,7 @@ impl Site {
         let now = shared.started.elapsed();
         let seat = shared.accounts.enter(&holder, now, now_s).map_err(denied)?;
         let Ok(permit) = Arc::clone(&shared.tunnels).try_acquire_owned() else {
-            return Err(later(
-                RefusalCode::Overloaded,
-                "There are too many tunnels.",
-                RETRY_MAX / 60,
-            ));
+            return Err(later(RefusalCode::Overloaded, "There are too many tunnels.", SOON));
         };
         let since = Instant::now();
         let stream = reach(&rules.names, &target).await?;
@@ -151,7 +144,7 @@ impl Site {
 
     fn ping(&self) -> Answer {
         let zones = self.0.rules().zones.names().map(str::to_owned).collect();
-        json(StatusCode::OK, &Pong { zones })
+        json(200, &Pong { zones })
     }
 
     fn metrics(&self, request: &Request<Incoming>) -> Result<Answer, Refusal> {
@@ -160,9 +153,7 @@ impl Site {
             return Err(Refusal::new(RefusalCode::Unauthorized, message));
         }
         let text = crate::metrics::scrape(self.clone()).unwrap_or_default();
-        let mut answer = Response::new(Full::from(text));
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
-        Ok(answer)
+        Ok(text_of(METRICS_TYPE, text))
     }
 
     fn pace(&self, peer: &Peer) -> Result<(), Refusal> {
@@ -239,21 +230,7 @@ impl Shared {
 
     fn refuse(&self, refusal: &Refusal) -> Answer {
         self.counts.refused(refusal.code);
-        let status = StatusCode::from_u16(refusal.code.status());
-        let mut answer = json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), refusal);
-        let mut say = |name: HeaderName, value| answer.headers_mut().insert(name, value);
-        if let Some(ms) = refusal.retry_after_ms {
-            // RFC 9110 §10.2.3 knows whole seconds only.
-            say(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
-        }
-        match refusal.code.status() {
-            401 => {
-                drop(say(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"http-tunnel\"")))
-            }
-            407 => drop(say(PROXY_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            _ => {}
-        }
-        answer
+        refused(refusal.code.status(), refusal)
     }
 }
 
@@ -298,11 +275,7 @@ async fn reach(names: &Names, target: &Target) -> Result<TcpStream, Refusal> {
             Err(_) => tracing::debug!(%address, "a target did not answer in time"),
         }
     }
-    Err(later(
-        RefusalCode::Unreachable,
-        "The host can't be reached from this tunnel now.",
-        Duration::from_secs(1),
-    ))
+    Err(later(RefusalCode::Unreachable, "The host can't be reached from this tunnel now.", SOON))
 }
 
 fn no_token() -> Refusal {
@@ -353,30 +326,8 @@ fn denied(denied: Denied) -> Refusal {
                 "This participant has sent and received as much as it may through this tunnel.";
             Refusal::new(RefusalCode::Spent, message)
         }
-        Denied::Full => {
-            later(RefusalCode::Overloaded, "There are too many participants.", RETRY_MAX / 2)
-        }
+        Denied::Full => later(RefusalCode::Overloaded, "There are too many participants.", SOON),
     }
-}
-
-fn later(code: RefusalCode, message: &str, wait: Duration) -> Refusal {
-    let ms = u64::try_from(wait.min(RETRY_MAX).as_millis()).unwrap_or(u64::MAX);
-    Refusal { code, message: message.to_owned(), retry_after_ms: Some(ms.max(10)) }
-}
-
-fn json(status: StatusCode, value: &impl serde::Serialize) -> Answer {
-    // Values of our own types are always JSON.
-    let mut answer = Response::new(Full::from(serde_json::to_vec(value).unwrap_or_default()));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// The host's clock; long before any token is valid when that stands before 1970.
-fn unix_now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,6 +4,7 @@
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -17,11 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A folder with a certificate for localhost and public keys.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let issued = Authority::new().issue("localhost");
+    let authority = Authority::new();
+    let issued = authority.issue("localhost");
     for (name, text) in [
+        ("authority.pem", authority.pem),
         ("certificate.pem", issued.certificate),
         ("key.pem", issued.key),
         ("keys.json", Signer::generate().public_jwks()),
+        ("signing-key.pem", Signer::generate().private_pem()),
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
@@ -36,10 +40,15 @@ fn start_tunnel(folder: &TempDir, port: u16) -> Service {
         [[zones]]\nname = \"test\"\nkeys = \"keys.json\"\ncontrollers = [\"zc.example.org:443\"]\n"
     );
     fs::write(&file, text).unwrap();
-    let mut command = Command::new(binary("http-tunnel"));
+    start("http-tunnel", &file)
+}
+
+fn start(name: &str, file: &Path) -> Service {
+    let mut command = Command::new(binary(name));
     command.args(["run", "--config"]).arg(file);
-    let service = Service::start(&mut command, folder.path(), Duration::from_millis(400));
-    assert!(service.is_told("READY=1", PATIENCE));
+    let folder = file.parent().unwrap();
+    let service = Service::start(&mut command, folder, Duration::from_millis(400));
+    assert!(service.is_told("READY=1", PATIENCE), "{name}");
     service
 }
 
@@ -70,4 +79,28 @@ fn a_tunnel_that_nobody_uses_ends_when_it_is_asked_to() {
     let mut tunnel = start_tunnel(&folder, 0);
     tunnel.signal(Signal::SIGINT);
     assert_eq!(tunnel.ends().code(), Some(0));
+}
+
+#[test]
+fn the_web_infrastructure_reloads_and_ends() {
+    let folder = folder();
+    let file = folder.path().join("mmr-web.toml");
+    let text = "url = \"https://meet.example.org\"\n\
+        [listen]\naddresses = [\"127.0.0.1\"]\nport = 0\n\
+        [tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n\
+        [store]\nfile = \"web.db\"\n\
+        [tokens]\nsigning_keys = [\"signing-key.pem\"]\n\
+        [health]\nauthority = \"authority.pem\"\n\
+        [[zones]]\nname = \"test\"\ncontrollers = [\"https://127.0.0.1:1\"]\n";
+    fs::write(&file, text).unwrap();
+    let mut web = start("mmr-web", &file);
+    assert!(web.is_told("WATCHDOG=1", PATIENCE));
+    for key in [Signer::generate().private_pem(), "rubbish".to_owned()] {
+        fs::write(folder.path().join("signing-key.pem"), key).unwrap();
+        web.signal(Signal::SIGHUP);
+        assert!(web.is_told("RELOADING=1", PATIENCE) && web.is_told("READY=1", PATIENCE));
+    }
+    web.signal(Signal::SIGTERM);
+    assert!(web.is_told("STOPPING=1", PATIENCE));
+    assert_eq!(web.ends().code(), Some(0));
 }

@@ -13,6 +13,7 @@ pub mod framing;
 pub mod ids;
 pub mod limits;
 pub mod load;
+pub mod lookup;
 pub mod mark;
 mod refusal;
 pub mod rtcp;

@@ -10,7 +10,7 @@ use crate::Kind;
 use crate::limits::{NAME_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LIFETIME_S_MAX};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
-pub use keys::{KeyError, Signer};
+pub use keys::{KeyError, Signer, public_jwks};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use wire::control::{ClientMessage, ServerMessage};
 use wire::load::{Reply, Report};
 use wire::token::{Claims, Ticket};
-use wire::tunnel;
 use wire::zone::{Assign, Assignment, DrainWanted, Pong, Refusal, ZoneState};
+use wire::{lookup, tunnel};
 
 fn check<T: JsonSchema>(file: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schema").join(file);
@@ -64,4 +64,14 @@ fn load_replies_have_their_schema() {
 fn what_http_tunnels_say_has_its_schema() {
     check::<tunnel::Pong>("tunnel-pong.json");
     check::<tunnel::Refusal>("tunnel-refusal.json");
+}
+
+#[test]
+fn what_the_web_infrastructure_hears_and_says_has_its_schema() {
+    check::<lookup::Lookup>("lookup.json");
+    check::<lookup::Found>("lookup-found.json");
+    check::<lookup::NewMeeting>("lookup-new-meeting.json");
+    check::<lookup::Created>("lookup-created.json");
+    check::<lookup::Meetings>("lookup-meetings.json");
+    check::<lookup::Refusal>("lookup-refusal.json");
 }

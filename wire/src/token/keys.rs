@@ -75,11 +75,19 @@ impl Signer {
 
     /// The public key as JWKS with one key (RFC 7517, RFC 8037).
     pub fn public_jwks(&self) -> String {
-        let key = serde_json::json!({
+        public_jwks([self])
+    }
+
+    /// What the key is called in the tokens it signs.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    fn public_jwk(&self) -> serde_json::Value {
+        serde_json::json!({
             "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
             "kid": self.kid, "x": public_text(&self.pair),
-        });
-        serde_json::json!({ "keys": [key] }).to_string()
+        })
     }
 
     /// Signs.
@@ -110,6 +118,12 @@ impl Signer {
 
 fn part(json: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(json).expect("header and claims are plain JSON"))
+}
+
+/// The public keys of several signers as one JWKS.
+pub fn public_jwks<'a>(signers: impl IntoIterator<Item = &'a Signer>) -> String {
+    let keys: Vec<_> = signers.into_iter().map(Signer::public_jwk).collect();
+    serde_json::json!({ "keys": keys }).to_string()
 }
 
 fn public_text(pair: &Ed25519KeyPair) -> String {

@@ -1,0 +1,98 @@
+//! How often a passcode may be wrong: for one meeting, and from one address.
+//!
+//! Each lookup takes a guess of both and gets it back when the passcode was right. A meeting that does
+//! not exist is counted like one that does.
+
+use crate::limits::PACED_MAX;
+use ::daemon::pace::{Pace, Paces};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Paces here are a minute's: time is told to them a sixtieth as fast.
+const SLOWER: u32 = 60;
+
+/// Wrong passcodes a minute, in the long run and at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerMinute {
+    /// In the long run.
+    pub per_minute: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+/// The guesses of everybody.
+pub struct Guesses {
+    of_meetings: Mutex<Paces>,
+    of_addresses: Mutex<Paces>,
+}
+
+impl Guesses {
+    /// So many for each.
+    pub fn new(meeting: PerMinute, address: PerMinute) -> Self {
+        let paces = |PerMinute { per_minute, burst }| {
+            Mutex::new(Paces::new(Pace { per_s: per_minute, burst }, PACED_MAX))
+        };
+        Self { of_meetings: paces(meeting), of_addresses: paces(address) }
+    }
+
+    /// Takes one guess for both; `now` is since the start.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take(&self, meeting: &str, address: IpAddr, now: Duration) -> Result<(), Duration> {
+        let minutes = now / SLOWER;
+        lock(&self.of_addresses).take(address, minutes).map_err(|wait| wait * SLOWER)?;
+        lock(&self.of_meetings).take(meeting, minutes).map_err(|wait| wait * SLOWER)
+    }
+
+    /// It was right.
+    pub fn give_back(&self, meeting: &str, address: IpAddr) {
+        lock(&self.of_addresses).give_back(address);
+        lock(&self.of_meetings).give_back(meeting);
+    }
+}
+
+fn lock(paces: &Mutex<Paces>) -> MutexGuard<'_, Paces> {
+    paces.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: PerMinute = PerMinute { per_minute: 6, burst: 3 };
+    const MEETING: PerMinute = PerMinute { per_minute: 60, burst: 5 };
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_address_guesses_only_so_often_and_right_ones_do_not_count() {
+        let guesses = Guesses::new(MEETING, ADDRESS);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        for _ in 0..20 {
+            assert_eq!(guesses.take("right", address, s(100)), Ok(()));
+            guesses.give_back("right", address);
+        }
+        for meeting in ["a", "b", "c"] {
+            assert_eq!(guesses.take(meeting, address, s(100)), Ok(()));
+        }
+        let wait = guesses.take("d", address, s(100)).expect_err("the burst is used up");
+        // A sixtieth of the time loses some nanoseconds.
+        assert!((9_999..=10_000).contains(&wait.as_millis()), "{wait:?}");
+        assert_eq!(guesses.take("d", address, s(110)), Ok(()));
+        assert_eq!(guesses.take("d", IpAddr::from([192, 0, 2, 2]), s(110)), Ok(()));
+    }
+
+    #[test]
+    fn a_meeting_is_guessed_at_only_so_often_from_everywhere() {
+        let guesses = Guesses::new(MEETING, ADDRESS);
+        let taken = (0..50)
+            .filter(|last| guesses.take("a", IpAddr::from([192, 0, 2, *last]), s(100)).is_ok());
+        assert_eq!(taken.count(), 5);
+        assert_eq!(guesses.take("b", IpAddr::from([198, 51, 100, 1]), s(100)), Ok(()));
+        assert_eq!(guesses.take("a", IpAddr::from([198, 51, 100, 1]), s(101)), Ok(()));
+    }
+}

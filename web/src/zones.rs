@@ -1,0 +1,126 @@
+//! The zones that can be joined: those with a controller that answers its health check.
+
+use crate::config::{Config, Zone as Configured};
+use crate::limits::{HEALTH_PATIENCE, PONG_LEN_MAX};
+use ::daemon::credential::CredentialError;
+use ::daemon::identity::{provider, roots};
+use futures_util::future::join_all;
+use rustls::ClientConfig;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::timeout;
+use wire::zone::{PING_PATH, Pong};
+
+/// All zones, as they are listed.
+pub struct Zones {
+    zones: Vec<Zone>,
+    http: reqwest::Client,
+}
+
+/// One zone.
+pub struct Zone {
+    /// What is configured.
+    pub configured: Configured,
+    /// Whether each controller answered when it was last asked.
+    answer: Vec<AtomicBool>,
+}
+
+impl Zones {
+    /// None of them answers yet.
+    ///
+    /// # Errors
+    /// When the authority's file can't be used.
+    pub fn new(config: &Config) -> Result<Self, CredentialError> {
+        let zone = |zone: &Configured| Zone {
+            configured: zone.clone(),
+            answer: zone.controllers.iter().map(|_| AtomicBool::new(false)).collect(),
+        };
+        Ok(Self { zones: config.zones.iter().map(zone).collect(), http: client(config)? })
+    }
+
+    /// Asks every controller of every zone at once.
+    pub async fn check(&self) {
+        join_all(self.zones.iter().map(|zone| zone.check(&self.http))).await;
+    }
+
+    /// Those with a controller that answers, as they are listed.
+    pub fn answering(&self) -> impl Iterator<Item = (&Configured, Vec<String>)> {
+        self.zones.iter().filter_map(|zone| {
+            let controllers = zone.answering();
+            (!controllers.is_empty()).then_some((&zone.configured, controllers))
+        })
+    }
+
+    /// How many controllers of each zone answer.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.zones.iter().map(|zone| (zone.configured.name.as_str(), zone.answering().len()))
+    }
+}
+
+impl Zone {
+    async fn check(&self, http: &reqwest::Client) {
+        let name = &self.configured.name;
+        let asked = self.configured.controllers.iter().zip(&self.answer);
+        join_all(asked.map(|(url, answers)| async move {
+            let found = match timeout(HEALTH_PATIENCE, ping(http, url, name)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err("no answer in time".to_owned()),
+            };
+            let before = answers.swap(found.is_ok(), Ordering::Relaxed);
+            match found {
+                Ok(()) if !before => tracing::info!(zone = name, url, "the controller answers"),
+                Err(why) if before => {
+                    tracing::warn!(zone = name, url, why, "the controller answers no more");
+                }
+                Err(why) => {
+                    tracing::debug!(zone = name, url, why, "the controller does not answer")
+                }
+                Ok(()) => {}
+            }
+        }))
+        .await;
+    }
+
+    fn answering(&self) -> Vec<String> {
+        let controllers = self.configured.controllers.iter().zip(&self.answer);
+        let answering = controllers.filter(|(_, answers)| answers.load(Ordering::Relaxed));
+        answering.map(|(url, _)| url.clone()).collect()
+    }
+}
+
+/// Whether a controller of this zone is there.
+async fn ping(http: &reqwest::Client, url: &str, zone: &str) -> Result<(), String> {
+    let asked = http.get(format!("{url}{PING_PATH}")).send().await;
+    let mut answer = asked.map_err(|error| error.without_url().to_string())?;
+    if !answer.status().is_success() {
+        return Err(format!("status {}", answer.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(|error| error.to_string())? {
+        body.extend_from_slice(&piece);
+        if body.len() > PONG_LEN_MAX {
+            return Err("a longer answer than a controller gives".to_owned());
+        }
+    }
+    match serde_json::from_slice::<Pong>(&body) {
+        Ok(pong) if pong.zone == zone => Ok(()),
+        Ok(pong) => Err(format!("it is of the zone {:?}", pong.zone)),
+        Err(_) => Err("this is no controller".to_owned()),
+    }
+}
+
+fn client(config: &Config) -> Result<reqwest::Client, CredentialError> {
+    const KEY: &str = "health.authority";
+    let roots =
+        roots(&config.health.authority).map_err(|error| CredentialError::of_file(KEY, &error))?;
+    let tls = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has the suites of both versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+    builder.build().map_err(|cause| CredentialError {
+        key: KEY,
+        reason: format!("no HTTP client can be made: {cause}"),
+        remedy: "Allow more memory and open files.".into(),
+    })
+}
