@@ -2,7 +2,7 @@
 //!
 //! A client that has a meeting's number and passcode asks once, and knows then which zones it can
 //! join the meeting in, which controllers to ask there, with which join token, and which HTTP tunnels
-//! there are.
+//! there are. When it has chosen a zone it settles: all participants of a meeting are in one zone.
 
 use crate::control::Secret;
 use schemars::JsonSchema;
@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// `POST` [`Lookup`]: answers [`Found`].
 pub const LOOKUP_PATH: &str = "/v1/lookup";
+/// `POST` without a body, with a zone's join token as `Authorization: Bearer`: answers [`Settled`].
+pub const SETTLE_PATH: &str = "/v1/settle";
 /// `GET`: the public keys of join tokens, as JWKS (RFC 7517).
 pub const KEYS_PATH: &str = "/.well-known/jwks.json";
 /// For operators. `POST` [`NewMeeting`]: answers [`Created`]. `GET`, with `?after=NUMBER`: answers
@@ -96,6 +98,19 @@ pub struct ZoneOffer {
     pub distance_km: Option<u32>,
 }
 
+/// Where a meeting is.
+///
+/// A meeting is in one zone: otherwise people who find different zones best would not meet. A client
+/// that has chosen a zone settles with that zone's token before it asks there for an MMR, and goes
+/// where it is told. The token is not used up by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Settled {
+    /// The zone of the token, when the meeting was nowhere; else the zone where it is. A client that
+    /// was not offered this zone looks the meeting up again.
+    #[schemars(length(min = 1, max = 64))]
+    pub zone: String,
+}
+
 /// Asks for a new meeting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +174,11 @@ pub enum RefusalCode {
     TooLarge,
     /// There is no such meeting, or it has ended, or it has another passcode: nobody is told which.
     NoSuchMeeting,
+    /// No join token of a meeting's zone: none was sent, or it is forged, of an unknown key, or of a
+    /// zone that is not here.
+    BadToken,
+    /// The token's time is over (or its lifetime too long): the meeting must be looked up again.
+    TokenExpired,
     /// Too many wrong passcodes for this meeting or from this address, or too many requests.
     TooFast,
     /// No zone can be joined now.
@@ -179,10 +199,12 @@ pub enum RefusalCode {
 
 impl RefusalCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::NoSuchMeeting,
+        Self::BadToken,
+        Self::TokenExpired,
         Self::TooFast,
         Self::NoZone,
         Self::Overloaded,
@@ -197,7 +219,7 @@ impl RefusalCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
-            Self::Unauthorized => 401,
+            Self::BadToken | Self::TokenExpired | Self::Unauthorized => 401,
             Self::NoSuchMeeting => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,

@@ -70,6 +70,7 @@ fn what_http_tunnels_say_has_its_schema() {
 fn what_the_web_infrastructure_hears_and_says_has_its_schema() {
     check::<lookup::Lookup>("lookup.json");
     check::<lookup::Found>("lookup-found.json");
+    check::<lookup::Settled>("lookup-settled.json");
     check::<lookup::NewMeeting>("lookup-new-meeting.json");
     check::<lookup::Created>("lookup-created.json");
     check::<lookup::Meetings>("lookup-meetings.json");
