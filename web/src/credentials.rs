@@ -2,18 +2,21 @@
 
 use crate::config::{Config, Store};
 use crate::places::Places;
+use crate::zones::Zones;
 use ::daemon::bearer::Bearers;
 use ::daemon::credential::{CredentialError, identity, text};
 use rustls::ServerConfig;
 use std::path::Path;
 use std::sync::Arc;
-use wire::token::Signer;
+use wire::token::{Signer, Verifier, public_jwks};
 
 /// What the files hold, checked.
 pub(crate) struct Credentials {
     pub(crate) tls: Arc<ServerConfig>,
     /// The first signs.
     pub(crate) signers: Vec<Signer>,
+    /// Of the tokens they made, for every zone.
+    pub(crate) verifier: Verifier,
     pub(crate) operators: Bearers,
     pub(crate) places: Places,
 }
@@ -23,7 +26,7 @@ impl Credentials {
     ///
     /// # Errors
     /// The first that can't be used.
-    pub(crate) fn load(config: &Config) -> Result<Self, CredentialError> {
+    pub(crate) fn load(config: &Config, zones: &Zones) -> Result<Self, CredentialError> {
         let certificate = ("tls.certificate", config.tls.certificate.as_path());
         let signers: Vec<Signer> =
             config.signing_keys.iter().map(|file| signer(file)).collect::<Result<_, _>>()?;
@@ -36,7 +39,10 @@ impl Credentials {
                 });
             }
         }
+        let names: Vec<&str> = zones.names().collect();
+        let verifier = Verifier::of_zones(&names, &public_jwks(&signers));
         Ok(Self {
+            verifier: verifier.expect("each signer has a name of its own"),
             tls: identity(certificate, ("tls.key", config.tls.key.as_path()))?.https(),
             signers,
             operators: Bearers::load("operators.tokens", config.operators.as_deref())?,

@@ -51,8 +51,8 @@ impl Daemon {
     /// # Errors
     /// When a file, the store, or an address can't be used.
     pub async fn start(config: &Config) -> Result<Self, Error> {
-        let credentials = Credentials::load(config)?;
         let zones = Zones::new(config)?;
+        let credentials = Credentials::load(config, &zones)?;
         let store = open(config).await?;
         let web = Arc::new(Web::new(config, credentials, store, zones));
         let site = Site::new(Arc::clone(&web), config.limits.requests_per_address);
@@ -76,7 +76,7 @@ impl Daemon {
     /// # Errors
     /// When a file can't be used; nothing is changed then.
     pub fn reload(&self, config: &Config) -> Result<(), CredentialError> {
-        self.web.replace_credentials(Credentials::load(config)?);
+        self.web.replace_credentials(Credentials::load(config, &self.web.zones)?);
         Ok(())
     }
 

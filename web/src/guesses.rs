@@ -1,4 +1,5 @@
-//! How often a passcode may be wrong: for one meeting, and from one address.
+//! How often a passcode may be wrong: for one meeting, and from one address. Wrong tokens count from
+//! their address, too.
 //!
 //! Each lookup takes a guess of both and gets it back when the passcode was right. A meeting that does
 //! not exist is counted like one that does.
@@ -41,15 +42,27 @@ impl Guesses {
     /// # Errors
     /// How long to wait.
     pub fn take(&self, meeting: &str, address: IpAddr, now: Duration) -> Result<(), Duration> {
-        let minutes = now / SLOWER;
-        lock(&self.of_addresses).take(address, minutes).map_err(|wait| wait * SLOWER)?;
-        lock(&self.of_meetings).take(meeting, minutes).map_err(|wait| wait * SLOWER)
+        self.take_from(address, now)?;
+        lock(&self.of_meetings).take(meeting, now / SLOWER).map_err(|wait| wait * SLOWER)
+    }
+
+    /// Takes one guess for the address alone.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take_from(&self, address: IpAddr, now: Duration) -> Result<(), Duration> {
+        lock(&self.of_addresses).take(address, now / SLOWER).map_err(|wait| wait * SLOWER)
     }
 
     /// It was right.
     pub fn give_back(&self, meeting: &str, address: IpAddr) {
-        lock(&self.of_addresses).give_back(address);
+        self.give_back_to(address);
         lock(&self.of_meetings).give_back(meeting);
+    }
+
+    /// What was taken for the address alone was right.
+    pub fn give_back_to(&self, address: IpAddr) {
+        lock(&self.of_addresses).give_back(address);
     }
 }
 

@@ -1,9 +1,10 @@
 //! The web infrastructure: where a meeting begins, and where a participant's way into it does.
 //!
 //! Operators create, list and end meetings. Who has a meeting's number and passcode looks it up and is
-//! told the zones it can be joined in, with a join token for each. [`store`] keeps the meetings,
-//! [`passcodes`] checks, [`guesses`] slows down who guesses, [`zones`] knows which zones answer,
-//! [`places`] how far they are, [`lookup`] puts it together. [`Daemon`] runs it all.
+//! told the zones it can be joined in, with a join token for each; who has chosen one settles, so that
+//! a meeting is in one zone. [`store`] keeps the meetings, [`passcodes`] checks, [`guesses`] slows down
+//! who guesses, [`zones`] knows which zones answer, [`places`] how far they are, [`lookup`] puts it
+//! together. [`Daemon`] runs it all.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod lookup;
 mod metrics;
 pub mod passcodes;
 pub mod places;
+mod settle;
 mod site;
 pub mod store;
 pub mod zones;

@@ -25,11 +25,20 @@ pub const CHECKS_AT_ONCE: usize = 8;
 pub const CHECK_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a random number is tried for a new meeting.
 pub const NUMBER_TRIES: usize = 8;
+/// How long a meeting's zone is taken for granted before its being settled again is written down.
+pub const SETTLED_AGAIN: Duration = Duration::from_secs(30);
+/// Shortest and longest a meeting's zone may be kept after somebody settled for it.
+pub const ZONE_KEPT_MIN: Duration = Duration::from_secs(60);
+/// See [`ZONE_KEPT_MIN`].
+pub const ZONE_KEPT_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How often a change of a meeting's zone is tried again when another was faster.
+pub const SETTLE_TRIES: usize = 3;
 /// How long a controller may take to answer a health check.
 pub const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 /// Largest answer to a health check that is read, in bytes.
 pub const PONG_LEN_MAX: usize = 4 * 1024;
 
+const _: () = assert!(SETTLED_AGAIN.as_secs() * 2 <= ZONE_KEPT_MIN.as_secs());
 const _: () = assert!(
     STORE_PATIENCE.as_secs() + CHECK_PATIENCE.as_secs() + STORE_PATIENCE.as_secs()
         < REQUEST_PATIENCE.as_secs()

@@ -25,16 +25,17 @@ use wire::lookup::{
 use wire::token::{Claims, Role, Signer};
 
 /// When asking again makes sense, after something that should pass.
-const SOON: Duration = Duration::from_secs(2);
+pub(crate) const SOON: Duration = Duration::from_secs(2);
 
 /// One instance's state.
 pub struct Web {
     url: String,
     tunnels: Vec<String>,
     token_lifetime_s: u64,
-    store: Store,
+    pub(crate) zone_kept_s: i64,
+    pub(crate) store: Store,
     passcodes: Passcodes,
-    guesses: Guesses,
+    pub(crate) guesses: Guesses,
     pub(crate) zones: Zones,
     credentials: RwLock<Arc<Credentials>>,
     started: Instant,
@@ -53,6 +54,7 @@ impl Web {
             url: config.url.clone(),
             tunnels: config.tunnels.clone(),
             token_lifetime_s: config.token_lifetime.as_secs(),
+            zone_kept_s: i64::try_from(config.zone_kept.as_secs()).unwrap_or(i64::MAX),
             store,
             passcodes: Passcodes::new(),
             guesses: Guesses::new(limits.guesses_per_meeting, limits.guesses_per_address),
@@ -93,6 +95,10 @@ impl Web {
         let credentials = self.credentials();
         let place = credentials.places.of(from);
         let mut zones: Vec<_> = self.zones.answering().collect();
+        let home = self.home(&meeting, now_s());
+        if zones.iter().any(|(zone, _)| Some(&*zone.name) == home) {
+            zones.retain(|(zone, _)| Some(&*zone.name) == home);
+        }
         if zones.is_empty() {
             self.counts.looked_up("no_zone");
             return Err(later(RefusalCode::NoZone, "No zone can be joined now.", SOON));
@@ -170,6 +176,7 @@ impl Web {
                 passcode: kept.clone(),
                 created_s: now_s(),
                 ended_s: None,
+                home: None,
             };
             if self.store.create(&meeting).await.map_err(|error| self.lost(&error))? {
                 self.counts.meetings("created");
@@ -236,7 +243,7 @@ impl Web {
         self.store.close().await;
     }
 
-    fn lost(&self, error: &StoreError) -> Refusal {
+    pub(crate) fn lost(&self, error: &StoreError) -> Refusal {
         self.counts.store_error();
         tracing::error!(%error, "the meetings can't be read or written");
         later(RefusalCode::Unavailable, "The meetings can't be read or written now.", SOON)
@@ -274,7 +281,7 @@ fn busy(_: Busy) -> Refusal {
     later(RefusalCode::Overloaded, "Too many passcodes are checked at once.", SOON)
 }
 
-fn now_s() -> i64 {
+pub(crate) fn now_s() -> i64 {
     i64::try_from(unix_now_s()).unwrap_or(i64::MAX)
 }
 

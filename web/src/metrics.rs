@@ -14,6 +14,7 @@ use wire::lookup::RefusalCode;
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     lookups: Family<[(&'static str, &'static str); 1], Counter>,
+    settles: Family<[(&'static str, &'static str); 1], Counter>,
     meetings: Family<[(&'static str, &'static str); 1], Counter>,
     refusals: Family<[(&'static str, String); 1], Counter>,
     store_errors: Counter,
@@ -23,6 +24,10 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) fn looked_up(&self, outcome: &'static str) {
         self.lookups.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn settled(&self, outcome: &'static str) {
+        self.settles.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn meetings(&self, what: &'static str) {
@@ -39,6 +44,7 @@ impl Counts {
 
     fn encode(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         out.metric("lookups", "Lookups that were checked, by outcome", &self.lookups)?;
+        out.metric("settles", "Clients told which zone their meeting is in, by outcome", &self.settles)?;
         out.metric("meetings", "Meetings created and ended", &self.meetings)?;
         out.metric("refusals", "Requests refused, by error code", &self.refusals)?;
         out.metric(

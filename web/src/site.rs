@@ -3,6 +3,7 @@
 //! | request | who | answer |
 //! | --- | --- | --- |
 //! | `POST /v1/lookup` | who has a passcode | `Found` |
+//! | `POST /v1/settle` | who has a join token | `Settled` |
 //! | `GET /.well-known/jwks.json` | anybody | the public keys of join tokens |
 //! | `GET /j/NUMBER` | anybody | a page that says what to do with the link |
 //! | `POST /v1/meetings` | operators, by bearer token | `Created` |
@@ -19,12 +20,13 @@ use crate::limits::{PACED_MAX, REQUEST_PATIENCE};
 use crate::lookup::Web;
 use crate::metrics;
 use ::daemon::answer::{Answer, json, later, refused, text};
+use ::daemon::bearer::shown;
 use ::daemon::metrics::CONTENT_TYPE as METRICS_TYPE;
 use ::daemon::pace::{Pace, Paces};
 use ::daemon::server::{self, Peer, network};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use rustls::ServerConfig;
 use serde::de::DeserializeOwned;
@@ -33,7 +35,7 @@ use std::time::Instant;
 use tokio::time::timeout;
 use wire::lookup::{
     KEYS_PATH, LINK_PATH, LOOKUP_PATH, Lookup, MEETINGS_PATH, NewMeeting, REQUEST_LEN_MAX, Refusal,
-    RefusalCode, is_number,
+    RefusalCode, SETTLE_PATH, is_number,
 };
 
 /// For how long who takes tokens may keep the keys: a key is published that much before it signs.
@@ -61,6 +63,10 @@ impl Site {
             (&Method::POST, LOOKUP_PATH) => {
                 let lookup: Lookup = read(body).await?;
                 Ok(json(200, &self.web.look_up(&lookup, peer.address).await?))
+            }
+            (&Method::POST, SETTLE_PATH) => {
+                let token = shown(&head.headers, AUTHORIZATION).unwrap_or_default();
+                Ok(json(200, &self.web.settle(token, peer.address).await?))
             }
             (&Method::GET, KEYS_PATH) => {
                 let mut answer = text("application/jwk-set+json", self.web.keys());
@@ -133,7 +139,8 @@ impl Site {
 }
 
 /// Paths that take one method alone.
-const KNOWN: [&str; 6] = [LOOKUP_PATH, KEYS_PATH, MEETINGS_PATH, "/metrics", "/", "/page.js"];
+const KNOWN: [&str; 7] =
+    [LOOKUP_PATH, SETTLE_PATH, KEYS_PATH, MEETINGS_PATH, "/metrics", "/", "/page.js"];
 
 impl server::Site for Site {
     type Body = Full<Bytes>;

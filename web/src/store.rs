@@ -14,7 +14,9 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS meetings (
     title TEXT NOT NULL,
     passcode TEXT NOT NULL,
     created_s BIGINT NOT NULL,
-    ended_s BIGINT
+    ended_s BIGINT,
+    zone TEXT,
+    settled_s BIGINT
 )";
 /// PostgreSQL may refuse one of two instances that make the same table at once.
 const SCHEMA_TRIES: usize = 3;
@@ -37,6 +39,32 @@ pub struct Meeting {
     pub created_s: i64,
     /// When it was ended.
     pub ended_s: Option<i64>,
+    /// Where it is, once somebody has settled for a zone.
+    pub home: Option<Home>,
+}
+
+/// Where a meeting is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The zone.
+    pub zone: String,
+    /// When somebody last settled for it, Unix seconds.
+    pub settled_s: i64,
+}
+
+/// A meeting is to be in a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The meeting.
+    pub number: &'a str,
+    /// Where it was when this was decided; empty for nowhere.
+    pub from: &'a str,
+    /// Where it is to be: the same to say so again.
+    pub to: &'a str,
+    /// The time, Unix seconds.
+    pub now_s: i64,
+    /// What was settled before then is forgotten.
+    pub forgotten_s: i64,
 }
 
 /// The store did not do what was asked.
@@ -107,10 +135,8 @@ impl Store {
     /// # Errors
     /// As [`Store::create`].
     pub async fn find(&self, number: &str) -> Result<Option<Meeting>, StoreError> {
-        let query = sqlx::query(
-            "SELECT number, title, passcode, created_s, ended_s FROM meetings WHERE number = $1",
-        )
-        .bind(number.to_owned());
+        let query =
+            sqlx::query("SELECT * FROM meetings WHERE number = $1").bind(number.to_owned());
         let row = in_time(query.fetch_optional(&self.pool)).await?;
         Ok(row.as_ref().map(read).transpose()?)
     }
@@ -120,14 +146,31 @@ impl Store {
     /// # Errors
     /// As [`Store::create`].
     pub async fn list(&self, after: &str, most: i64) -> Result<Vec<Meeting>, StoreError> {
-        let query = sqlx::query(
-            "SELECT number, title, passcode, created_s, ended_s FROM meetings
-             WHERE number > $1 ORDER BY number LIMIT $2",
-        )
-        .bind(after.to_owned())
-        .bind(most);
+        let text = "SELECT * FROM meetings WHERE number > $1 ORDER BY number LIMIT $2";
+        let query = sqlx::query(text).bind(after.to_owned()).bind(most);
         let rows = in_time(query.fetch_all(&self.pool)).await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Puts a meeting into a zone; false when it has ended, or somebody else was first and it is in
+    /// another zone than was thought. Of several that ask at once one is first: PostgreSQL looks at the
+    /// condition again when it has waited for another's update of the same row, SQLite writes one after the other.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub async fn settle(&self, asked: Move<'_>) -> Result<bool, StoreError> {
+        let query = sqlx::query(
+            "UPDATE meetings SET zone = $1, settled_s = $2
+             WHERE number = $3 AND ended_s IS NULL
+             AND (zone IS NULL OR zone = $4 OR settled_s < $5)",
+        )
+        .bind(asked.to.to_owned())
+        .bind(asked.now_s)
+        .bind(asked.number.to_owned())
+        .bind(asked.from.to_owned())
+        .bind(asked.forgotten_s);
+        let done = in_time(query.execute(&self.pool)).await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Ends a meeting; false when there is none of this number. One that has ended stays as it is.
@@ -150,12 +193,15 @@ impl Store {
 }
 
 fn read(row: &sqlx::any::AnyRow) -> Result<Meeting, sqlx::Error> {
+    let zone: Option<String> = row.try_get("zone")?;
+    let settled_s: Option<i64> = row.try_get("settled_s")?;
     Ok(Meeting {
         number: row.try_get("number")?,
         title: row.try_get("title")?,
         passcode: row.try_get("passcode")?,
         created_s: row.try_get("created_s")?,
         ended_s: row.try_get("ended_s")?,
+        home: zone.zip(settled_s).map(|(zone, settled_s)| Home { zone, settled_s }),
     })
 }
 

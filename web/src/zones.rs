@@ -50,6 +50,16 @@ impl Zones {
         })
     }
 
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.zones.iter().map(|zone| zone.configured.name.as_str())
+    }
+
+    /// Whether a controller of this zone answers.
+    pub fn answers(&self, name: &str) -> bool {
+        self.answering().any(|(zone, _)| zone.name == name)
+    }
+
     /// How many controllers of each zone answer.
     pub fn counts(&self) -> impl Iterator<Item = (&str, usize)> {
         self.zones.iter().map(|zone| (zone.configured.name.as_str(), zone.answering().len()))

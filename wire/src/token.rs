@@ -86,8 +86,12 @@ impl Verifier {
     /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are
     /// refused.
     pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
-        let validation = validation(zone);
-        Ok(Self { keys: keys::public_keys(jwks)?, validation })
+        Self::of_zones(&[zone], jwks)
+    }
+
+    /// The same for tokens of any of these zones.
+    pub fn of_zones(zones: &[&str], jwks: &str) -> Result<Self, KeyError> {
+        Ok(Self { keys: keys::public_keys(jwks)?, validation: validation(zones) })
     }
 
     /// Size first, then header, then signature, audience and times (Unix seconds, 5 s of leeway).
@@ -100,9 +104,9 @@ impl Verifier {
 }
 
 /// Signature by a known key, and audience; times are checked against the caller's clock.
-fn validation(audience: &str) -> Validation {
+fn validation(audiences: &[&str]) -> Validation {
     let mut validation = Validation::new(Algorithm::EdDSA);
-    validation.set_audience(&[audience]);
+    validation.set_audience(audiences);
     validation.set_required_spec_claims(&["aud", "exp"]);
     validation.validate_exp = false;
     validation

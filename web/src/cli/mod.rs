@@ -22,8 +22,8 @@ pub fn main() -> ExitCode {
 fn check(args: &ConfigArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
     let located = |error: CredentialError| Failure::from(error.located(&args.config));
-    Credentials::load(&config).map_err(located)?;
-    Zones::new(&config).map_err(located)?;
+    let zones = Zones::new(&config).map_err(located)?;
+    Credentials::load(&config, &zones).map_err(located)?;
     store_url(&config.store).map_err(located)?;
     if config.operators.is_none() {
         say("note: without operators.tokens nobody may create, list or end meetings\n")?;

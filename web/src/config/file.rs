@@ -3,7 +3,9 @@
 
 use super::{Config, Health, Limits, Place, Store, Zone};
 use crate::guesses::PerMinute;
-use crate::limits::{CONTROLLERS_MAX, KEYS_MAX, TUNNELS_MAX, ZONES_MAX};
+use crate::limits::{
+    CONTROLLERS_MAX, KEYS_MAX, TUNNELS_MAX, ZONE_KEPT_MAX, ZONE_KEPT_MIN, ZONES_MAX,
+};
 use ::daemon::config::{ConfigError, List, ListenTable, Number, Source, Text, TlsTable};
 use ::daemon::log::LogTable;
 use ::daemon::pace::Pace;
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 use wire::limits::TOKEN_LIFETIME_S_MAX;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +29,8 @@ struct File {
     store: StoreTable,
     #[serde(default)]
     tokens: TokensTable,
+    #[serde(default)]
+    meetings: MeetingsTable,
     #[serde(default)]
     operators: OperatorsTable,
     #[serde(default)]
@@ -54,6 +60,12 @@ struct StoreTable {
 struct TokensTable {
     signing_keys: List<String>,
     lifetime: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeetingsTable {
+    zone_kept: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -123,6 +135,11 @@ impl File {
             store: self.store.check(source)?,
             signing_keys,
             token_lifetime,
+            zone_kept: source.duration(
+                self.meetings.zone_kept,
+                DAY,
+                ZONE_KEPT_MIN..=ZONE_KEPT_MAX,
+            )?,
             operators: source.file(self.operators.tokens),
             zones: zones(source, self.zones)?,
             health: self.health.check(source)?,

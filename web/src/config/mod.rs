@@ -32,6 +32,8 @@ pub struct Config {
     pub signing_keys: Vec<PathBuf>,
     /// How long a join token is good.
     pub token_lifetime: Duration,
+    /// How long a meeting stays in its zone after somebody last settled for it.
+    pub zone_kept: Duration,
     /// File with the bearer tokens of operators, one a line.
     pub operators: Option<PathBuf>,
     /// Where meetings can be joined.

@@ -20,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use web::Daemon;
 use web::config::Config;
-use wire::lookup::{Created, Found, Refusal};
+use wire::lookup::{Created, Found, Refusal, Settled};
 use wire::token::Signer;
 
 pub(crate) const ZONE: &str = "test";
@@ -158,6 +158,19 @@ impl Asked<'_> {
         let refusal: Refusal = read(answer);
         assert_eq!(refusal.code.status(), status);
         Err(refusal)
+    }
+
+    /// With this token: status and JSON.
+    pub(crate) async fn settle(&self, token: &str) -> (u16, Value) {
+        ask(self.http.post(format!("{}/v1/settle", self.url)).bearer_auth(token)).await
+    }
+
+    /// The zone a meeting is settled in by who prefers this one.
+    pub(crate) async fn settle_for(&self, found: &Found, zone: &str) -> String {
+        let offer = found.zones.iter().find(|offer| offer.zone == zone).unwrap();
+        let (status, settled) = self.settle(&offer.token).await;
+        assert_eq!(status, 200, "{settled}");
+        read::<Settled>(settled).zone
     }
 
     pub(crate) async fn metrics(&self) -> String {

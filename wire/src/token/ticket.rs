@@ -83,7 +83,7 @@ pub struct TicketVerifier {
 impl TicketVerifier {
     /// From a JWKS document, as [`super::Verifier::from_jwks`].
     pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
-        let validation = super::validation(&audience(zone));
+        let validation = super::validation(&[&audience(zone)]);
         Ok(Self { keys: keys::public_keys(jwks)?, validation })
     }
 
