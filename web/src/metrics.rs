@@ -44,7 +44,11 @@ impl Counts {
 
     fn encode(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         out.metric("lookups", "Lookups that were checked, by outcome", &self.lookups)?;
-        out.metric("settles", "Clients told which zone their meeting is in, by outcome", &self.settles)?;
+        out.metric(
+            "settles",
+            "Clients told which zone their meeting is in, by outcome",
+            &self.settles,
+        )?;
         out.metric("meetings", "Meetings created and ended", &self.meetings)?;
         out.metric("refusals", "Requests refused, by error code", &self.refusals)?;
         out.metric(

@@ -26,7 +26,8 @@ impl Web {
     pub(crate) async fn settle(&self, token: &str, from: IpAddr) -> Result<Settled, Refusal> {
         let claims = self.check_token(token, from)?;
         for _ in 0..SETTLE_TRIES {
-            let found = self.store.find(&claims.meeting).await.map_err(|error| self.lost(&error))?;
+            let found =
+                self.store.find(&claims.meeting).await.map_err(|error| self.lost(&error))?;
             let Some(meeting) = found.filter(|meeting| meeting.ended_s.is_none()) else {
                 let message = "The meeting has ended.";
                 return Err(Refusal::new(RefusalCode::NoSuchMeeting, message));

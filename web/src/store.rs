@@ -135,8 +135,7 @@ impl Store {
     /// # Errors
     /// As [`Store::create`].
     pub async fn find(&self, number: &str) -> Result<Option<Meeting>, StoreError> {
-        let query =
-            sqlx::query("SELECT * FROM meetings WHERE number = $1").bind(number.to_owned());
+        let query = sqlx::query("SELECT * FROM meetings WHERE number = $1").bind(number.to_owned());
         let row = in_time(query.fetch_optional(&self.pool)).await?;
         Ok(row.as_ref().map(read).transpose()?)
     }

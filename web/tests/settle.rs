@@ -195,11 +195,7 @@ async fn only_a_token_that_was_made_here_settles_a_meeting() {
         ("another's key", stranger.sign(&good), RefusalCode::BadToken),
         ("another's claims", format!("{head}.{other}.{signature}"), RefusalCode::BadToken),
         ("no zone of ours", bed.signer.sign(&claims("three", number, now)), RefusalCode::BadToken),
-        (
-            "a ticket",
-            bed.signer.sign_ticket(&Ticket::of(&good, now, 600)),
-            RefusalCode::BadToken,
-        ),
+        ("a ticket", bed.signer.sign_ticket(&Ticket::of(&good, now, 600)), RefusalCode::BadToken),
         ("over", bed.signer.sign(&claims("one", number, now - 400)), RefusalCode::TokenExpired),
         (
             "an ended meeting",
