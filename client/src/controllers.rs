@@ -1,22 +1,22 @@
 //! Asks a zone's controllers which MMR to join.
 
-use crate::options::{ControllerUrl, IpChoice, Trust};
+use crate::dial::Dialer;
+use crate::https::Https;
+use crate::options::ControllerUrl;
+use crate::way::Way;
 use crate::{ClientError, limits};
 use rand::Rng;
 use rand::seq::SliceRandom;
-use reqwest::redirect::Policy;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use wire::zone::{ASSIGN_PATH, Assign, Assignment, Refusal};
 
-/// The controllers of one zone; clones share their connections.
+/// The controllers of one zone, and how they are reached.
 #[derive(Clone)]
 pub(crate) struct Controllers {
     urls: Vec<ControllerUrl>,
-    http: reqwest::Client,
+    dialer: Dialer,
 }
 
 /// Why no controller named an MMR this time.
@@ -27,26 +27,19 @@ pub(crate) struct NotNow {
 }
 
 impl Controllers {
-    pub(crate) fn new(
-        urls: Vec<ControllerUrl>,
-        ip: IpChoice,
-        trust: &Trust,
-    ) -> Result<Self, ClientError> {
-        let local = match ip {
-            IpChoice::Any => None,
-            IpChoice::V4 => Some(IpAddr::from(Ipv4Addr::UNSPECIFIED)),
-            IpChoice::V6 => Some(IpAddr::from(Ipv6Addr::UNSPECIFIED)),
-        };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(trust))
-            .https_only(true)
-            .no_proxy()
-            .redirect(Policy::none())
-            .local_address(local)
-            .timeout(limits::ASK_DEADLINE)
-            .build()
-            .map_err(|cause| ClientError::Trust(cause.to_string()))?;
-        Ok(Self { urls, http })
+    pub(crate) fn new(urls: Vec<ControllerUrl>, dialer: Dialer) -> Self {
+        Self { urls, dialer }
+    }
+
+    /// What they are reached through.
+    pub(crate) fn way(&self) -> Way {
+        let first = self.urls.first().map(|url| url.origin().target().host.as_str());
+        self.dialer.way_to(first.unwrap_or_default())
+    }
+
+    /// All of them, for people.
+    pub(crate) fn names(&self) -> String {
+        self.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// Asks all of them, each a little after the one before, in any order; the first MMR named
@@ -59,7 +52,7 @@ impl Controllers {
         let mut last = NotNow { error: ClientError::Timeout("the zone"), retry_after: None };
         loop {
             if let Some(url) = left.next() {
-                answers.spawn(ask_one(self.http.clone(), url, assign.clone()));
+                answers.spawn(ask_one(self.dialer.clone(), url, assign.clone()));
             }
             let answer = tokio::select! {
                 answer = answers.join_next() => answer,
@@ -78,7 +71,7 @@ impl Controllers {
 }
 
 async fn ask_one(
-    http: reqwest::Client,
+    dialer: Dialer,
     controller: ControllerUrl,
     assign: Assign,
 ) -> Result<Assignment, NotNow> {
@@ -86,21 +79,19 @@ async fn ask_one(
         error: ClientError::Controller { controller: controller.clone(), cause },
         retry_after: Some(wait(limits::ASK_INTERVAL)),
     };
-    let request = http.post(controller.join(ASSIGN_PATH)).json(&assign);
-    let mut answer = request.send().await.map_err(|cause| unusable(cause_of(&cause)))?;
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|cause| unusable(cause_of(&cause)))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > limits::ANSWER_LEN_MAX {
-            return Err(unusable("the answer is too large".into()));
-        }
+    let json = serde_json::to_vec(&assign).expect("assigns are plain data");
+    let asked = async {
+        let mut https = Https::open(&dialer, controller.origin()).await?;
+        https.post(ASSIGN_PATH, json, None, limits::ANSWER_LEN_MAX).await
+    };
+    let answer = timeout(limits::ASK_DEADLINE, asked).await;
+    let answer = answer.map_err(|_| unusable("no answer in time".into()))?;
+    let answer = answer.map_err(|cause| unusable(cause.to_string()))?;
+    if answer.is_success() {
+        return serde_json::from_slice(&answer.body).map_err(|cause| unusable(cause.to_string()));
     }
-    if answer.status().is_success() {
-        return serde_json::from_slice(&body).map_err(|cause| unusable(cause.to_string()));
-    }
-    let refusal: Refusal = serde_json::from_slice(&body).map_err(|_| {
-        unusable(format!("it answers {}; is it a zone controller?", answer.status()))
-    })?;
+    let refusal: Refusal = serde_json::from_slice(&answer.body)
+        .map_err(|_| unusable(format!("it answers {}; is it a zone controller?", answer.status)))?;
     let Refusal { code, message, retry_after_ms } = refusal;
     let retry_after = retry_after_ms.map(|ms| {
         let told = Duration::from_millis(ms.min(wire::zone::RETRY_AFTER_MS_MAX));
@@ -113,24 +104,4 @@ async fn ask_one(
 /// together.
 pub(crate) fn wait(least: Duration) -> Duration {
     least.mul_f64(rand::rng().random_range(1.0..1.5))
-}
-
-/// The innermost cause: reqwest's own words name the URL alone.
-fn cause_of(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-fn tls(trust: &Trust) -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("aws-lc-rs has the suites of TLS 1.3")
-        .with_root_certificates(trust.roots())
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config
 }

@@ -1,14 +1,17 @@
-//! A participant's way into its meeting: straight to one MMR, or to whichever one the zone's
-//! controllers name, and from there to the next.
+//! A participant's way into its meeting: straight to one MMR, or to whichever one the zone's controllers name, and from
+//! there to the next. Which zone that is, is given or found by [`crate::way`].
 
 use crate::controllers::{Controllers, NotNow, wait};
-use crate::dial::Dialer;
-use crate::options::{Destination, JoinOptions};
+use crate::dial::{Dialer, Exceptions, MmrDialer, Proxy, ProxyChoice};
+use crate::link::ProbeStep;
+use crate::options::{ControllerUrl, Destination, JoinOptions};
 use crate::session::{Events, Session};
+use crate::way::{self, Journal, Phase, Place};
 use crate::{ClientError, Token, limits};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wire::control::{ErrorCode, Secret};
@@ -19,6 +22,10 @@ use wire::{Kind, MmrId};
 #[derive(Clone)]
 pub(crate) struct Entry {
     options: JoinOptions,
+    journal: Journal,
+    /// How MMRs are reached, and controllers.
+    dialer: Dialer,
+    /// Known when the participant is told, or has found, a zone.
     zone: Option<Zone>,
 }
 
@@ -55,22 +62,71 @@ struct Granted {
 
 impl Entry {
     pub(crate) fn new(options: JoinOptions) -> Result<Self, ClientError> {
-        let Destination::Zone(urls) = &options.at else { return Ok(Self { options, zone: None }) };
-        let Granted { meeting, kinds } = granted(&options.token)?;
-        let controllers = Controllers::new(urls.clone(), options.ip, &options.trust)?;
-        let pass = Secret(options.token.expose().to_owned());
-        let attempt = random();
-        let zone = Zone { controllers, meeting, kinds, pass, attempt, at: None };
-        Ok(Self { options, zone: Some(zone) })
+        let journal = Journal::new(options.told.clone());
+        let direct = Dialer::direct(options.ip, options.trust.clone());
+        let dialer = match &options.proxy {
+            ProxyChoice::Through(url) => {
+                direct.through_proxy(Proxy::new(url.clone(), Exceptions::default()))
+            }
+            // Only who asks the web infrastructure finds out whether one stands in the way.
+            ProxyChoice::None | ProxyChoice::Fallback(..) => direct,
+        };
+        let zone = match &options.at {
+            Destination::Zone { controllers, token } => {
+                Some(Zone::new(controllers.clone(), token, dialer.clone())?)
+            }
+            Destination::Mmr { .. } | Destination::Meeting { .. } => None,
+        };
+        Ok(Self { options, journal, dialer, zone })
     }
 
     /// Joins for the first time.
     pub(crate) async fn join(&mut self) -> Result<(Session, Events), ClientError> {
-        if self.zone.is_some() {
-            return self.enter(Departure::Over, limits::ENTRY_DEADLINE).await;
+        let joined = self.join_first().await;
+        joined.map_err(|error| self.explain(error))
+    }
+
+    async fn join_first(&mut self) -> Result<(Session, Events), ClientError> {
+        self.find_zone().await?;
+        let began = std::time::Instant::now();
+        let joined = if self.zone.is_some() {
+            self.enter(Departure::Over, limits::ENTRY_DEADLINE).await?
+        } else {
+            let (dialer, token) = self.way().await?;
+            Session::open(dialer, &token, self.options.transport, &self.journal).await?
+        };
+        self.journal.end_phase(Phase::Mmr, joined.0.way(), began);
+        Ok(joined)
+    }
+
+    /// Phases 1 and 2, for who has nothing but a meeting's link.
+    pub(crate) async fn find_zone(&mut self) -> Result<(), ClientError> {
+        let (Destination::Meeting { link, name }, None) = (&self.options.at, &self.zone) else {
+            return Ok(());
+        };
+        let finding = way::find(link, name.as_deref(), &self.options, &self.journal);
+        // Named, so that who waits for it on another thread need not look inside.
+        let finding: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(finding);
+        let found = finding.await?;
+        self.zone = Some(Zone::new(found.controllers, &found.token, found.dialer.clone())?);
+        self.dialer = found.dialer;
+        Ok(())
+    }
+
+    /// The same error; when nothing worked, with what was tried, and what works in a browser.
+    pub(crate) fn explain(&self, cause: ClientError) -> ClientError {
+        match &self.options.at {
+            Destination::Meeting { link, .. } if cause.is_unreachable() => {
+                let report = Box::new(self.journal.report());
+                ClientError::NoWay { link: link.to_string(), cause: Box::new(cause), report }
+            }
+            _ => cause,
         }
-        let (dialer, token) = self.way().await?;
-        Session::open(dialer, &token, self.options.transport).await
+    }
+
+    /// What was done so far.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Joins another MMR as soon as the controllers name one; the same one again only if the
@@ -83,17 +139,12 @@ impl Entry {
     }
 
     /// How the MMR is reached, and a token for it, for who opens the channel step by step.
-    pub(crate) async fn way(&mut self) -> Result<(Dialer, Token), ClientError> {
-        match self.options.at.clone() {
-            Destination::Mmr(mmr) => {
-                let JoinOptions { token, trust, ip, .. } = self.options.clone();
-                Ok((Dialer::new(mmr, ip, trust)?, token))
-            }
-            Destination::Zone(_) => {
-                let assignment = self.ask(None).await.map_err(|not_now| not_now.error)?;
-                self.way_to(assignment)
-            }
+    pub(crate) async fn way(&mut self) -> Result<(MmrDialer, Token), ClientError> {
+        if let Destination::Mmr { at, token } = &self.options.at {
+            return Ok((MmrDialer::new(at.clone(), self.dialer.clone())?, token.clone()));
         }
+        let assignment = self.ask(None).await.map_err(|not_now| not_now.error)?;
+        self.way_to(assignment)
     }
 
     /// Whether there is anybody to ask for another MMR.
@@ -148,16 +199,16 @@ impl Entry {
     async fn try_join(&mut self, assignment: Assignment) -> Result<(Session, Events), ClientError> {
         let at = (assignment.mmr.clone(), assignment.epoch);
         let (dialer, token) = self.way_to(assignment)?;
-        let joined = Session::open(dialer, &token, self.options.transport).await?;
+        let transport = self.options.transport;
+        let joined = Session::open(dialer, &token, transport, &self.journal).await?;
         if let Some(zone) = &mut self.zone {
             zone.at = Some(at);
         }
         Ok(joined)
     }
 
-    fn way_to(&self, assignment: Assignment) -> Result<(Dialer, Token), ClientError> {
-        let JoinOptions { trust, ip, .. } = self.options.clone();
-        let dialer = Dialer::assigned(assignment.control, ip, trust)?;
+    fn way_to(&self, assignment: Assignment) -> Result<(MmrDialer, Token), ClientError> {
+        let dialer = MmrDialer::assigned(assignment.control, self.dialer.clone())?;
         Ok((dialer, Token::new(assignment.token.0)))
     }
 
@@ -172,9 +223,28 @@ impl Entry {
             attempt: Some(zone.attempt.clone()),
             failed: failed.cloned(),
         };
-        let assignment = zone.controllers.ask(&assign).await?;
+        let asked = Instant::now();
+        let told = zone.controllers.ask(&assign).await;
+        let outcome = match &told {
+            Ok(assignment) => Ok(format!("to {}", assignment.mmr)),
+            Err(not_now) => Err(not_now.error.to_string()),
+        };
+        let place = Place::new(Phase::Mmr, zone.controllers.way(), zone.controllers.names());
+        self.journal.note(&place, ProbeStep { name: "assign", took: asked.elapsed(), outcome });
+        let assignment = told?;
         zone.pass = assignment.ticket.clone();
+        // Join tokens are over after minutes; the way through a tunnel must not be.
+        self.dialer.show(&zone.pass);
         Ok(assignment)
+    }
+}
+
+impl Zone {
+    fn new(urls: Vec<ControllerUrl>, token: &Token, dialer: Dialer) -> Result<Self, ClientError> {
+        let Granted { meeting, kinds } = granted(token)?;
+        let controllers = Controllers::new(urls, dialer);
+        let pass = Secret(token.expose().to_owned());
+        Ok(Self { controllers, meeting, kinds, pass, attempt: random(), at: None })
     }
 }
 

@@ -4,9 +4,10 @@ use crate::link::Attempt;
 use crate::media::MediaError;
 use crate::options::ControllerUrl;
 use crate::payload::PayloadError;
+use crate::way::{TraceStep, WayReport};
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use wire::Kind;
 use wire::control::ErrorCode;
 use wire::zone::RefusalCode;
@@ -30,6 +31,46 @@ pub enum ClientError {
         controller: ControllerUrl,
         /// What went wrong.
         cause: String,
+    },
+    /// The meeting's link can't be used. Never repeats it: it holds the passcode.
+    #[error("the meeting's link can't be used: {0}; it reads https://HOST/j/NUMBER#PASSCODE")]
+    Link(String),
+    /// The proxy can't be used. Never repeats its URL: it may hold a password.
+    #[error("the proxy can't be used: {0}; write --proxy http://HOST:PORT, auto or none")]
+    Proxy(String),
+    /// The web infrastructure could not be asked.
+    #[error(
+        "{origin} did not answer: {cause}; if a proxy stands in the way, name it with --proxy or HTTPS_PROXY"
+    )]
+    Web {
+        /// Where.
+        origin: String,
+        /// What went wrong, the last way that was tried.
+        cause: String,
+    },
+    /// The web infrastructure said no.
+    #[error("the meeting can't be joined: {message} ({code:?})")]
+    LookupRefused {
+        /// For programs.
+        code: wire::lookup::RefusalCode,
+        /// The web infrastructure's words.
+        message: String,
+    },
+    /// No zone can be reached.
+    #[error("no zone can be reached: {0}")]
+    NoZone(&'static str),
+    /// Nothing worked, from a meeting's link to its media.
+    #[error(
+        "{cause}{}\nNothing else is left to try. Open {link} in a browser, with the passcode: that takes TLS 443 alone.",
+        failures(report)
+    )]
+    NoWay {
+        /// The meeting's, without its passcode.
+        link: String,
+        /// What came last.
+        cause: Box<ClientError>,
+        /// Everything that was tried.
+        report: Box<WayReport>,
     },
     /// The zone's controllers named no MMR.
     #[error("the zone controller refused: {message} ({code:?})")]
@@ -61,7 +102,7 @@ pub enum ClientError {
     )]
     Connect {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// What the system said.
         cause: io::Error,
     },
@@ -71,7 +112,7 @@ pub enum ClientError {
     )]
     Tls {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// What rustls said.
         cause: io::Error,
     },
@@ -79,7 +120,7 @@ pub enum ClientError {
     #[error("no control channel at {address}: {cause}; is this an MMR's TLS port?")]
     WebSocket {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// What the handshake said.
         cause: String,
     },
@@ -137,10 +178,41 @@ pub enum ClientError {
     Payload(#[from] PayloadError),
 }
 
+impl ClientError {
+    /// Whether it is the network that does not let one through: another network, or way, may.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Controller { .. }
+                | Self::Web { .. }
+                | Self::NoZone(_)
+                | Self::NoWay { .. }
+                | Self::Resolve { .. }
+                | Self::Connect { .. }
+                | Self::Tls { .. }
+                | Self::WebSocket { .. }
+                | Self::Timeout(_)
+                | Self::NoTransport { .. }
+        )
+    }
+}
+
+/// A line for each step that failed.
+fn failures(report: &WayReport) -> String {
+    let line = |step: &TraceStep| {
+        let TraceStep { phase, way, step: name, target, error, .. } = step;
+        let after = Duration::from_micros(step.at_us + step.took_us);
+        let error = error.as_deref().unwrap_or_default();
+        format!("\n  {phase:<7} {way:<13} {name:<9} {target}: {error} (after {after:.1?})")
+    };
+    report.failures().map(line).collect()
+}
+
 fn list(attempts: &[Attempt]) -> String {
     let lines: Vec<String> = attempts.iter().map(ToString::to_string).collect();
     if lines.is_empty() {
-        "the MMR offers no address of this transport".into()
+        "the MMR has no address that could be tried over this transport; behind a proxy or in a tunnel only TLS can be"
+            .into()
     } else {
         lines.join("; ")
     }

@@ -16,6 +16,9 @@ mod controllers;
 mod dial;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fake;
+mod https;
 pub mod limits;
 pub mod link;
 pub mod media;
@@ -29,8 +32,10 @@ pub mod record;
 pub mod send;
 pub mod session;
 pub mod trace;
+mod way;
 
 pub use bridge::{Bridge, BridgeOptions, BridgeReport, RtpInput, RtpOutput};
+pub use dial::{Exceptions, ProxyChoice, ProxyUrl};
 pub use error::ClientError;
 pub use link::{Link, LinkReport, Rebinding};
 pub use media::Clip;
@@ -41,4 +46,5 @@ pub use progress::{Progress, ProgressSink, no_progress};
 pub use publish::{PublishOptions, PublishReport, Publisher, SentReport, Source};
 pub use record::{Ends, RecordOptions, RecordReport, Recorder, StreamReport};
 pub use session::{Events, Session, SessionEvent};
-pub use trace::{TraceReport, TraceStep, trace};
+pub use trace::{TraceReport, trace};
+pub use way::{KindWay, MeetingLink, Phase, PhaseReport, StepSink, TraceStep, Way, WayReport};

@@ -26,8 +26,52 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(3);
 pub const ASK_STAGGER: Duration = Duration::from_millis(300);
 /// Least time until the controllers are asked again, when they did not say one; half as much again at random.
 pub const ASK_INTERVAL: Duration = Duration::from_millis(300);
-/// Largest answer read of a controller, in bytes.
+/// Largest answer read of a controller or a tunnel, in bytes.
 pub const ANSWER_LEN_MAX: usize = 16 * 1024;
+/// Largest head of an answer, and of one to `CONNECT`, in bytes.
+pub const CONNECT_HEAD_LEN_MAX: usize = 16 * 1024;
+
+/// The proxy is tried, too, when the web infrastructure has not been reached directly by then.
+pub const PROXY_STAGGER: Duration = Duration::from_secs(1);
+/// One question to the web infrastructure, from the first SYN to its answer. Passcodes are slow to check.
+pub const WEB_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked that does not answer, or not as a web infrastructure does.
+pub const WEB_TRIES: u32 = 3;
+/// How long it is asked again when it says that this helps.
+pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(15);
+/// How often a meeting is looked up that settles where it was not offered.
+pub const LOOKUPS_MAX: usize = 3;
+/// Largest answer read of a lookup, in bytes.
+pub const FOUND_LEN_MAX: usize = 1 << 20;
+/// Zones, controllers of one, and tunnels used of an answer; further ones are passed over.
+pub const ZONES_MAX: usize = 256;
+/// See [`ZONES_MAX`].
+pub const CONTROLLERS_MAX: usize = 16;
+/// See [`ZONES_MAX`].
+pub const TUNNELS_MAX: usize = 16;
+
+/// Tunnels are tried when no controller has answered by then.
+pub const CONTROLLERS_DEADLINE: Duration = Duration::from_millis(5_500);
+/// By then the best of the controllers that have answered is taken, whatever else is not measured.
+pub const MEASURE_DEADLINE: Duration = Duration::from_secs(3);
+/// Controllers measured at once.
+pub const PROBES_MAX: usize = 64;
+/// Controllers pinged through a tunnel, which lets a participant open 16 connections.
+pub const TUNNEL_PROBES_MAX: usize = 8;
+/// Round trips that measuring a controller takes at most, besides the transfer: name, TCP, TLS (two), the pings, the request.
+pub const PROBE_ROUNDS: u32 = 8;
+/// Pings of one controller; their median counts.
+pub const PINGS: usize = 3;
+/// What is downloaded to measure throughput, in bytes.
+pub const DOWNLOAD_LEN: usize = 128 * 1024;
+/// By then a tunnel has answered a ping, or is passed over.
+pub const TUNNEL_DEADLINE: Duration = Duration::from_secs(5);
+/// One tunnel's way to a host, from the first SYN; then the next tunnel is tried.
+pub const TUNNEL_PATIENCE: Duration = Duration::from_millis(2_400);
+/// Addresses of one host that are tried.
+pub const ADDRESSES_MAX: usize = 16;
+/// Steps of a connection that are kept to be reported.
+pub const STEPS_MAX: usize = 512;
 /// How long the controllers are asked, and MMRs tried, until joining has failed.
 pub const ENTRY_DEADLINE: Duration = Duration::from_secs(15);
 /// The same for a participant whose MMR is lost. Longer: the zone must notice it, and everybody asks at once.
@@ -112,6 +156,11 @@ const _: () =
 // What can still be repaired at the old MMR is waited for.
 const _: () = assert!(SPLICE_PATIENCE.as_millis() > REPAIR_DEADLINE.as_millis());
 const _: () = assert!(TRAIN_PACKETS_MAX * RTP_LEN_MAX <= 65_507);
+const _: () = assert!(5 + PINGS <= PROBE_ROUNDS as usize && PINGS % 2 == 1);
+const _: () = assert!(MEASURE_DEADLINE.as_millis() < CONTROLLERS_DEADLINE.as_millis());
+const _: () = assert!(DOWNLOAD_LEN <= wire::zone::DOWNLOAD_LEN_MAX as usize);
+// A second tunnel gets its turn.
+const _: () = assert!(2 * TUNNEL_PATIENCE.as_millis() < TLS_DEADLINE.as_millis());
 const _: () = assert!(RTP_LEN_MAX <= wire::limits::PACKET_LEN_MAX);
 const _: () = assert!(NACK_DELAY.as_millis() < REPAIR_DEADLINE.as_millis());
 const _: () = assert!(CONSENT_INTERVAL.as_secs() * 3 <= CONSENT_TIMEOUT.as_secs());

@@ -1,7 +1,9 @@
 //! How a client is told where to go and what to show there.
 
 use crate::ClientError;
-use reqwest::Url;
+use crate::dial::ProxyChoice;
+use crate::https::Origin;
+use crate::way::{MeetingLink, StepSink};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::fmt;
 use std::net::IpAddr;
@@ -20,6 +22,13 @@ pub struct MmrAddress {
     pub host: String,
     /// Its TLS port.
     pub port: u16,
+}
+
+impl fmt::Display for MmrAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
 }
 
 impl FromStr for MmrAddress {
@@ -41,6 +50,16 @@ impl FromStr for MmrAddress {
     }
 }
 
+/// What a secret is on a command line: itself, or `@FILE` that holds it, which keeps it out of the process list. Why it
+/// can't be had, in the error.
+pub(crate) fn argument(argument: &str) -> Result<String, String> {
+    let text = match argument.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|cause| format!("{file}: {cause}"))?,
+        None => argument.to_owned(),
+    };
+    Ok(text.trim().to_owned())
+}
+
 /// A join token. Never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -52,14 +71,8 @@ impl Token {
     }
 
     /// A token on a command line: itself, or `@FILE`, which keeps it out of the process list.
-    pub fn from_argument(argument: &str) -> Result<Self, ClientError> {
-        let token = match argument.strip_prefix('@') {
-            Some(file) => Self::new(
-                std::fs::read_to_string(file)
-                    .map_err(|cause| ClientError::Token(format!("{file}: {cause}")))?,
-            ),
-            None => Self::new(argument),
-        };
+    pub fn from_argument(text: &str) -> Result<Self, ClientError> {
+        let token = Self::new(argument(text).map_err(ClientError::Token)?);
         if token.0.is_empty() { Err(ClientError::Token("it is empty".into())) } else { Ok(token) }
     }
 
@@ -178,11 +191,11 @@ impl Trust {
 
 /// Where a zone controller is asked: `https://HOST` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControllerUrl(Url);
+pub struct ControllerUrl(Arc<Origin>);
 
 impl ControllerUrl {
-    pub(crate) fn join(&self, path: &str) -> Url {
-        self.0.join(path).expect("an origin and an absolute path")
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.0
     }
 }
 
@@ -190,49 +203,66 @@ impl FromStr for ControllerUrl {
     type Err = ClientError;
 
     fn from_str(text: &str) -> Result<Self, ClientError> {
-        let url = Url::parse(text).ok().filter(|url| {
-            let bare = url.username().is_empty() && url.password().is_none();
-            let origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-            url.scheme() == "https" && url.has_host() && bare && origin
-        });
-        url.map(Self).ok_or_else(|| ClientError::ControllerUrl(text.to_owned()))
+        let origin = text.parse().map_err(|_| ClientError::ControllerUrl(text.to_owned()))?;
+        Ok(Self(Arc::new(origin)))
     }
 }
 
 impl fmt::Display for ControllerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+        self.0.fmt(f)
     }
 }
 
-/// Where to join.
+/// Where to join, and what lets one in.
 #[derive(Clone, Debug)]
 pub enum Destination {
     /// This MMR, for good.
-    Mmr(MmrAddress),
+    Mmr {
+        /// Where it is.
+        at: MmrAddress,
+        /// Serves once.
+        token: Token,
+    },
     /// Whichever MMR the zone's controllers name; another one when that drains or dies.
-    Zone(Vec<ControllerUrl>),
-}
-
-impl From<MmrAddress> for Destination {
-    fn from(mmr: MmrAddress) -> Self {
-        Self::Mmr(mmr)
-    }
+    Zone {
+        /// All of them, in any order.
+        controllers: Vec<ControllerUrl>,
+        /// Serves once.
+        token: Token,
+    },
+    /// The best zone in which the meeting can be joined, by the whole process: lookup, zone, MMR, media.
+    Meeting {
+        /// Where it is looked up.
+        link: MeetingLink,
+        /// What the participant would like to be called: letters, digits, `.`, `_` and `-`.
+        name: Option<String>,
+    },
 }
 
 /// What it takes to join a meeting.
 #[derive(Clone, Debug)]
 pub struct JoinOptions {
-    /// Where.
+    /// Where, and as whom.
     pub at: Destination,
-    /// What lets one in; serves once.
-    pub token: Token,
     /// Whose certificates count.
     pub trust: Trust,
     /// How links travel.
     pub transport: TransportChoice,
     /// Over which IP version.
     pub ip: IpChoice,
+    /// Whether an HTTP proxy may stand in the way.
+    pub proxy: ProxyChoice,
+    /// Hears what is tried.
+    pub told: StepSink,
+}
+
+impl JoinOptions {
+    /// Over any transport and IP version, past every proxy, without a word.
+    pub fn new(at: Destination, trust: Trust) -> Self {
+        let (transport, ip) = (TransportChoice::default(), IpChoice::default());
+        Self { at, trust, transport, ip, proxy: ProxyChoice::None, told: StepSink::default() }
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use crate::meeting::Seat;
 use client::{
-    IpChoice, JoinOptions, MmrAddress, PublishOptions, PublishReport, Publisher, RecordOptions,
-    RecordReport, Recorder, Source, Token, TransportChoice, Trust, no_progress,
+    Destination, IpChoice, JoinOptions, MmrAddress, PublishOptions, PublishReport, Publisher,
+    RecordOptions, RecordReport, Recorder, Source, Token, TransportChoice, Trust, no_progress,
 };
 use mmr::dev::Dev;
 use std::future::{pending, ready};
@@ -27,13 +27,11 @@ impl Venue {
     /// What `name` joins with.
     pub fn join(&self, name: &str, transport: TransportChoice, ip: IpChoice) -> JoinOptions {
         let address = self.tls[usize::from(ip == IpChoice::V6)];
-        JoinOptions {
-            at: MmrAddress { host: address.ip().to_string(), port: address.port() }.into(),
-            token: Token::new(self.dev.token("meeting", name, Role::Attendee)),
-            trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
-            transport,
-            ip,
-        }
+        let at = MmrAddress { host: address.ip().to_string(), port: address.port() };
+        let token = Token::new(self.dev.token("meeting", name, Role::Attendee));
+        let trust = Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap();
+        let at = Destination::Mmr { at, token };
+        JoinOptions { transport, ip, ..JoinOptions::new(at, trust) }
     }
 
     /// Publishes `sources` over UDP for `duration` to everybody in `seats`; `meanwhile` runs beside it.

@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use client::{
-    IpChoice, JoinOptions, MmrAddress, PublishOptions, Publisher, RecordOptions, Recorder, Token,
-    TransportChoice, Trust, no_progress,
+    Destination, IpChoice, JoinOptions, MmrAddress, PublishOptions, Publisher, RecordOptions,
+    Recorder, Token, TransportChoice, Trust, no_progress,
 };
 use mmr::dev::Dev;
 use nix::sys::signal::{Signal, kill};
@@ -257,12 +257,12 @@ impl Sandboxed {
 
     /// Everybody hears everything, over UDP, TCP and TLS.
     async fn carry_a_meeting(&self) {
-        let join = |name: &str, transport| JoinOptions {
-            at: MmrAddress { host: self.address.to_owned(), port: 443 }.into(),
-            token: Token::new(self.dev.token("meeting", name, Role::Attendee)),
-            trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
-            transport,
-            ip: IpChoice::V4,
+        let join = |name: &str, transport| {
+            let at = MmrAddress { host: self.address.to_owned(), port: 443 };
+            let token = Token::new(self.dev.token("meeting", name, Role::Attendee));
+            let trust = Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap();
+            let join = JoinOptions::new(Destination::Mmr { at, token }, trust);
+            JoinOptions { transport, ip: IpChoice::V4, ..join }
         };
         let duration = Some(Duration::from_secs(3));
         let options = PublishOptions {

@@ -150,13 +150,13 @@ impl Zone {
         self.controller.controller()
     }
 
-    /// Where participants ask.
-    pub fn destination(&self) -> Destination {
+    /// Where participants ask, with a token of theirs.
+    pub fn destination(&self, token: Token) -> Destination {
         let urls = self.controller.addresses().iter().map(|at| {
             let url: ControllerUrl = format!("https://{at}").parse().expect("an origin");
             url
         });
-        Destination::Zone(urls.collect())
+        Destination::Zone { controllers: urls.collect(), token }
     }
 
     /// The controller's `https://IP:PORT`, over IPv4.

@@ -3,8 +3,8 @@
 
 use client::media::{Digest, Frame, clock_hz};
 use client::{
-    Clip, IpChoice, JoinOptions, PublishOptions, PublishReport, Publisher, RecordOptions, Recorder,
-    Source, TransportChoice, Trust, no_progress,
+    Clip, JoinOptions, PublishOptions, PublishReport, Publisher, RecordOptions, Recorder, Source,
+    TransportChoice, Trust, no_progress,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,13 +37,9 @@ async fn zone(mmrs: usize) -> Zone {
 }
 
 fn join(zone: &Zone, meeting: &str, name: &str, transport: Transport) -> JoinOptions {
-    JoinOptions {
-        at: zone.destination(),
-        token: zone.token(meeting, name, Role::Attendee),
-        trust: Trust::from_pem(zone.ca_pem().as_bytes()).unwrap(),
-        transport: TransportChoice::Only(transport),
-        ip: IpChoice::Any,
-    }
+    let at = zone.destination(zone.token(meeting, name, Role::Attendee));
+    let trust = Trust::from_pem(zone.ca_pem().as_bytes()).unwrap();
+    JoinOptions { transport: TransportChoice::Only(transport), ..JoinOptions::new(at, trust) }
 }
 
 async fn publisher(zone: &Zone, meeting: &str, duration: Option<Duration>) -> Publisher {

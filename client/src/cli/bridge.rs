@@ -12,7 +12,7 @@ pub(super) async fn run(args: BridgeArgs) -> Result<Exit, ClientError> {
     let report = bridge.run(stop(duration), duration, &progress).await;
     bar.finish_and_clear();
     let report = report?;
-    if at.json {
+    if at.network.json {
         show::json(&report)
     } else {
         show(&report)

@@ -2,6 +2,7 @@
 
 mod args;
 mod bridge;
+mod join;
 mod publish;
 mod record;
 mod show;
@@ -22,9 +23,9 @@ enum Exit {
     Failed = 1,
     /// Arguments or input files that cannot be used; clap answers the same.
     Usage = 2,
-    /// No way to the MMR, or to its media.
+    /// No way in, or to media.
     Unreachable = 3,
-    /// The MMR said no.
+    /// Somebody on the way said no.
     Refused = 4,
     /// The session or a link ended before it was done.
     Lost = 5,
@@ -49,6 +50,7 @@ pub(crate) fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<Exit, ClientError> {
     match command {
+        Command::Join(args) => join::run(args).await,
         Command::Publish(args) => publish::run(args).await,
         Command::Record(args) => record::run(args).await,
         Command::Bridge(args) => bridge::run(args).await,
@@ -61,17 +63,15 @@ fn exit_of(error: &ClientError) -> Exit {
         ClientError::Address(_)
         | ClientError::ControllerUrl(_)
         | ClientError::Token(_)
+        | ClientError::Link(_)
+        | ClientError::Proxy(_)
         | ClientError::Trust(_)
         | ClientError::Media(_)
         | ClientError::Payload(_) => Exit::Usage,
-        ClientError::Controller { .. }
-        | ClientError::Resolve { .. }
-        | ClientError::Connect { .. }
-        | ClientError::Tls { .. }
-        | ClientError::WebSocket { .. }
-        | ClientError::Timeout(_)
-        | ClientError::NoTransport { .. } => Exit::Unreachable,
-        ClientError::Refused { .. } | ClientError::NotAssigned { .. } => Exit::Refused,
+        unreachable if unreachable.is_unreachable() => Exit::Unreachable,
+        ClientError::Refused { .. }
+        | ClientError::NotAssigned { .. }
+        | ClientError::LookupRefused { .. } => Exit::Refused,
         ClientError::ChannelLost(_) | ClientError::LinkClosed(_) => Exit::Lost,
         _ => Exit::Failed,
     }

@@ -1,6 +1,6 @@
 //! `mmr-client publish`.
 
-use super::args::PublishArgs;
+use super::args::{Media, PublishArgs};
 use super::{Exit, show, stop};
 use client::{ClientError, Clip, PublishOptions, PublishReport, Publisher, Source};
 use std::path::PathBuf;
@@ -8,15 +8,15 @@ use std::sync::Arc;
 use wire::Kind;
 
 pub(super) async fn run(args: PublishArgs) -> Result<Exit, ClientError> {
-    let sources = sources(&args)?;
-    let PublishArgs { at, repeat, duration, .. } = args;
+    let PublishArgs { at, media, duration } = args;
+    let (sources, repeat) = (sources(&media)?, media.repeat);
     let publisher =
         Publisher::join(PublishOptions { join: at.join()?, sources, repeat, duration }).await?;
     let (bar, progress) = show::progress("publishing");
     let report = publisher.run(stop(None), &progress).await;
     bar.finish_and_clear();
     let report = report?;
-    if at.json {
+    if at.network.json {
         show::json(&report)
     } else {
         show(&report)
@@ -24,7 +24,7 @@ pub(super) async fn run(args: PublishArgs) -> Result<Exit, ClientError> {
     Ok(Exit::Done)
 }
 
-fn sources(args: &PublishArgs) -> Result<Vec<Source>, ClientError> {
+pub(super) fn sources(args: &Media) -> Result<Vec<Source>, ClientError> {
     let audio: Vec<PathBuf> = args.audio.iter().cloned().collect();
     let all = [(Kind::Audio, &audio), (Kind::Video, &args.video), (Kind::Content, &args.content)];
     let mut sources = Vec::new();
@@ -35,7 +35,7 @@ fn sources(args: &PublishArgs) -> Result<Vec<Source>, ClientError> {
     Ok(sources)
 }
 
-fn show(report: &PublishReport) {
+pub(super) fn show(report: &PublishReport) {
     println!("{} published for {:.1} s", report.participant, seconds(report.duration_ms));
     show::moves(report.moved, report.mmr.as_deref());
     for stream in &report.streams {

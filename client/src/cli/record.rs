@@ -20,7 +20,7 @@ pub(super) async fn run(args: RecordArgs) -> Result<Exit, ClientError> {
     bar.finish_and_clear();
     let report = report?;
     write_summary(&out, &report)?;
-    if at.json {
+    if at.network.json {
         show::json(&report)
     } else {
         show(&report)
@@ -28,13 +28,13 @@ pub(super) async fn run(args: RecordArgs) -> Result<Exit, ClientError> {
     Ok(Exit::Done)
 }
 
-fn write_summary(folder: &Path, report: &RecordReport) -> Result<(), ClientError> {
+pub(super) fn write_summary(folder: &Path, report: &RecordReport) -> Result<(), ClientError> {
     let path = folder.join(SUMMARY);
     let text = serde_json::to_vec_pretty(report).expect("reports are plain data");
     std::fs::write(&path, text).map_err(|cause| ClientError::Write { path, cause })
 }
 
-fn show(report: &RecordReport) {
+pub(super) fn show(report: &RecordReport) {
     println!("{} recorded for {:.1} s", report.participant, seconds(report.duration_ms));
     show::moves(report.moved, report.mmr.as_deref());
     for stream in &report.streams {

@@ -2,19 +2,18 @@
 
 use super::args::TraceArgs;
 use super::{Exit, show};
-use client::{ClientError, TraceReport, TraceStep};
+use client::{ClientError, StepSink, TraceReport};
 use wire::Kind;
 
 pub(super) async fn run(args: TraceArgs) -> Result<Exit, ClientError> {
     let TraceArgs { at, kinds } = args;
     let kinds = if kinds.is_empty() { vec![Kind::Audio] } else { kinds };
-    let json = at.json;
-    let report = client::trace(at.join()?, &kinds, |step| {
-        if !json {
-            show_step(step);
-        }
-    });
-    let report = report.await?;
+    let json = at.network.json;
+    let mut options = at.join()?;
+    if !json {
+        options.told = StepSink::new(show::step);
+    }
+    let report = client::trace(options, &kinds).await?;
     if json {
         show::json(&report)
     } else {
@@ -23,25 +22,13 @@ pub(super) async fn run(args: TraceArgs) -> Result<Exit, ClientError> {
     Ok(if report.connects() { Exit::Done } else { Exit::Unreachable })
 }
 
-fn show_step(step: &TraceStep) {
-    let way = match (step.kind, step.transport) {
-        (Some(kind), Some(transport)) => format!("{kind} {transport}"),
-        (Some(kind), None) => kind.to_string(),
-        _ => "control".into(),
-    };
-    let (mark, detail) = match (&step.error, &step.detail) {
-        (Some(error), _) => ("FAIL", error.as_str()),
-        (None, detail) => ("ok", detail.as_deref().unwrap_or("")),
-    };
-    let (at, took) = (show::millis(step.at_us), show::millis(step.took_us));
-    println!(
-        "{at:>10}  {mark:<4} {way:<13} {:<10} {took:>10}  {}  {detail}",
-        step.step, step.target
-    );
-}
-
 fn show(report: &TraceReport) {
     println!();
+    show::way(&report.way);
+    if let Some(error) = &report.error {
+        println!("{error}");
+        return;
+    }
     for kind in &report.works {
         let names: Vec<&str> = kind.transports.iter().map(|transport| transport.name()).collect();
         match names.first() {

@@ -7,12 +7,13 @@ use super::udp::UdpPath;
 use super::{Command, DscpSet, LinkInfo, LinkReport, Path, Rebinding};
 use crate::ClientError;
 use crate::clock::ntp_now;
-use crate::dial::Dialer;
+use crate::dial::MmrDialer;
 use crate::limits;
 use crate::media::Frame;
 use crate::options::TransportChoice;
 use crate::receive::{Arrival, Delivery, Feedback, LayerReceiver};
 use crate::send::LayerSender;
+use crate::way::Way;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use wire::{Ssrc, Transport};
 
 pub(super) struct Driver {
     info: Arc<LinkInfo>,
-    dialer: Dialer,
+    dialer: MmrDialer,
     choice: TransportChoice,
     attempts: Vec<Attempt>,
     path: Path,
@@ -66,7 +67,7 @@ struct Over;
 impl Driver {
     pub(super) fn new(
         info: Arc<LinkInfo>,
-        dialer: Dialer,
+        dialer: MmrDialer,
         choice: TransportChoice,
         bound: Bound,
         attempts: Vec<Attempt>,
@@ -137,7 +138,11 @@ impl Driver {
     /// further check over this one settles it.
     fn settle(&mut self, now: Instant) {
         (self.check_at, self.consented_at, self.heard_at) = (now, now, now);
-        if let Path::Stream(stream) = &mut self.path {
+        // Behind a proxy or in a tunnel it would see the marks of somebody else's packets.
+        let direct = self.way() == Way::Direct;
+        if let Path::Stream(stream) = &mut self.path
+            && direct
+        {
             stream.sniff();
         }
     }
@@ -390,6 +395,10 @@ impl Driver {
         Ok(local)
     }
 
+    fn way(&self) -> Way {
+        self.dialer.dialer.way_to(&self.path.remote().ip().to_string())
+    }
+
     fn report(&self) -> LinkReport {
         let remote = self.path.remote();
         let dscp = match &self.path {
@@ -399,6 +408,7 @@ impl Driver {
         LinkReport {
             kind: self.info.kind,
             transport: self.transport,
+            way: self.way(),
             local: self.path.local().unwrap_or(remote),
             remote,
             mapped: self.answer.mapped,

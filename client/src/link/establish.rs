@@ -2,10 +2,10 @@
 //! its deadline.
 
 use super::check::{Answer, Checks};
-use super::stream::{ByteStream, StreamPath};
+use super::stream::StreamPath;
 use super::udp::UdpPath;
 use super::{LinkInfo, Path};
-use crate::dial::Dialer;
+use crate::dial::{ByteStream, MmrDialer, Target};
 use crate::limits;
 use crate::options::TransportChoice;
 use serde::Serialize;
@@ -58,12 +58,12 @@ pub(super) const fn deadline(transport: Transport) -> Duration {
 /// The first address of the first transport that answers a check; every attempt is noted.
 pub(super) async fn bind(
     info: &Arc<LinkInfo>,
-    dialer: &Dialer,
+    dialer: &MmrDialer,
     choice: TransportChoice,
     attempts: &mut Vec<Attempt>,
 ) -> Option<Bound> {
     for transport in choice.transports() {
-        let addresses = info.addresses_of(transport, dialer.ip);
+        let addresses = info.addresses_of(transport, &dialer.dialer);
         let bound = bind_over(info, dialer, transport, &addresses, attempts).await;
         if bound.is_some() {
             return bound;
@@ -75,7 +75,7 @@ pub(super) async fn bind(
 /// All addresses of a transport, each a little after the one before; the fastest wins.
 pub(super) async fn bind_over(
     info: &Arc<LinkInfo>,
-    dialer: &Dialer,
+    dialer: &MmrDialer,
     transport: Transport,
     addresses: &[SocketAddr],
     attempts: &mut Vec<Attempt>,
@@ -106,7 +106,7 @@ pub(super) async fn bind_over(
 
 async fn try_one(
     info: &LinkInfo,
-    dialer: &Dialer,
+    dialer: &MmrDialer,
     transport: Transport,
     address: SocketAddr,
 ) -> io::Result<Bound> {
@@ -115,12 +115,12 @@ async fn try_one(
 }
 
 /// Connects, without a check.
-async fn open(dialer: &Dialer, transport: Transport, address: SocketAddr) -> io::Result<Path> {
+async fn open(dialer: &MmrDialer, transport: Transport, address: SocketAddr) -> io::Result<Path> {
     if transport == Transport::Udp {
         return Ok(Path::Udp(UdpPath::open(address)?));
     }
-    let stream = dialer.tcp(address).await?;
-    let local = stream.local_addr()?;
+    let stream = dialer.connect(&Target::from(address)).await?;
+    let local = stream.local();
     let stream: Box<dyn ByteStream> = match transport {
         Transport::Tls => Box::new(dialer.tls(stream, wire::control::ALPN_MEDIA).await?),
         _ => Box::new(stream),

@@ -16,11 +16,12 @@ pub use dscp::DscpSet;
 pub use establish::Attempt;
 pub(crate) use probe::{ProbeStep, describe_tls, probe, step};
 
-use crate::dial::Dialer;
+use crate::dial::{Dialer, MmrDialer};
 use crate::media::Frame;
-use crate::options::{IpChoice, TransportChoice};
+use crate::options::TransportChoice;
 use crate::receive::{Delivery, LayerReceiver, LayerStatistics};
 use crate::send::{LayerSender, SenderStatistics};
+use crate::way::{Journal, Way};
 use crate::{ClientError, limits};
 use serde::Serialize;
 use std::io;
@@ -48,14 +49,16 @@ pub struct LinkInfo {
 }
 
 impl LinkInfo {
-    /// The addresses of one transport that may be used, best first.
-    pub fn addresses_of(&self, transport: Transport, ip: IpChoice) -> Vec<SocketAddr> {
+    /// The addresses of one transport that may be used the way the MMR is reached, best first.
+    pub(crate) fn addresses_of(&self, transport: Transport, dialer: &Dialer) -> Vec<SocketAddr> {
         let all = match transport {
             Transport::Udp => &self.addresses.udp,
             Transport::Tcp => &self.addresses.tcp,
             Transport::Tls => &self.addresses.tls,
         };
-        all.iter().copied().filter(|address| ip.allows(address.ip())).collect()
+        let usable =
+            |to: &&SocketAddr| dialer.allows(to.ip()) && dialer.carries(to.ip(), transport);
+        all.iter().filter(usable).copied().take(limits::ADDRESSES_MAX).collect()
     }
 }
 
@@ -66,6 +69,8 @@ pub struct LinkReport {
     pub kind: Kind,
     /// How it travels.
     pub transport: Transport,
+    /// What its connection goes through.
+    pub way: Way,
     /// This end.
     pub local: SocketAddr,
     /// The MMR's end.
@@ -120,13 +125,19 @@ impl Link {
     /// Binds a link over the first transport that works.
     pub(crate) async fn bind(
         info: LinkInfo,
-        dialer: Dialer,
+        dialer: MmrDialer,
         choice: TransportChoice,
+        journal: &Journal,
     ) -> Result<Self, ClientError> {
         let kind = info.kind;
         let info = Arc::new(info);
         let mut attempts = Vec::new();
-        let Some(bound) = establish::bind(&info, &dialer, choice, &mut attempts).await else {
+        let started = std::time::Instant::now();
+        let bound = establish::bind(&info, &dialer, choice, &mut attempts).await;
+        journal.note_attempts(kind, &attempts, started, |to| {
+            dialer.dialer.way_to(&to.ip().to_string())
+        });
+        let Some(bound) = bound else {
             return Err(ClientError::NoTransport { kind, attempts });
         };
         let (commands, orders) = mpsc::channel(limits::COMMANDS_MAX);

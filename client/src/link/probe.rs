@@ -1,10 +1,10 @@
 //! Tries one address of a link step by step, for people who want to see where a network stops it.
 
 use super::establish::{check, deadline};
-use super::stream::{ByteStream, StreamPath};
+use super::stream::StreamPath;
 use super::udp::UdpPath;
 use super::{LinkInfo, Path};
-use crate::dial::Dialer;
+use crate::dial::{ByteStream, MmrDialer, Stream, Target};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(crate) struct ProbeStep {
 /// Connects and checks; calls `told` after every step, the last of which may have failed.
 pub(crate) async fn probe(
     info: &LinkInfo,
-    dialer: &Dialer,
+    dialer: &MmrDialer,
     transport: Transport,
     address: SocketAddr,
     mut told: impl FnMut(ProbeStep),
@@ -35,6 +35,7 @@ pub(crate) async fn probe(
                 path.local().map_or_else(|error| error.to_string(), |local| format!("from {local}"))
             })
             .await
+            .ok()
             .map(Path::Udp)
         }
         Transport::Tcp | Transport::Tls => {
@@ -46,28 +47,26 @@ pub(crate) async fn probe(
         let mapped = bound.answer.mapped;
         format!("round trip {:.1?}, this end is {mapped} to the MMR", bound.answer.round_trip)
     });
-    checked.await.is_some()
+    checked.await.is_ok()
 }
 
 async fn connect(
-    dialer: &Dialer,
+    dialer: &MmrDialer,
     transport: Transport,
     address: SocketAddr,
     told: &mut impl FnMut(ProbeStep),
 ) -> Option<StreamPath> {
     let patience = deadline(transport);
-    let from = |local: &io::Result<SocketAddr>| match local {
-        Ok(local) => format!("from {local}"),
-        Err(error) => error.to_string(),
-    };
-    let tcp = dialer.tcp(address);
-    let tcp = step("tcp", patience, told, tcp, |tcp| from(&tcp.local_addr())).await?;
-    let local = tcp.local_addr().ok()?;
+    let target = Target::from(address);
+    let tcp = dialer.connect(&target);
+    let from = |tcp: &Stream| format!("from {}", tcp.local());
+    let tcp = step("tcp", patience, told, tcp, from).await.ok()?;
+    let local = tcp.local();
     let stream: Box<dyn ByteStream> = match transport {
         Transport::Tls => {
             let tls = dialer.tls(tcp, wire::control::ALPN_MEDIA);
             let tls = step("tls", patience, told, tls, |tls| describe_tls(tls.get_ref().1));
-            Box::new(tls.await?)
+            Box::new(tls.await.ok()?)
         }
         _ => Box::new(tcp),
     };
@@ -89,7 +88,7 @@ pub(crate) async fn step<T>(
     told: &mut impl FnMut(ProbeStep),
     work: impl Future<Output = io::Result<T>>,
     describe: impl FnOnce(&T) -> String,
-) -> Option<T> {
+) -> io::Result<T> {
     let started = Instant::now();
     let done = timeout(patience, work).await;
     let done = done.unwrap_or_else(|_| {
@@ -98,5 +97,5 @@ pub(crate) async fn step<T>(
     let took = started.elapsed();
     let outcome = done.as_ref().map(describe).map_err(ToString::to_string);
     told(ProbeStep { name, took, outcome });
-    done.ok()
+    done
 }

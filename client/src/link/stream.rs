@@ -1,17 +1,14 @@
 //! A TCP or TLS path: packets framed as RFC 4571 says, written by a task of its own.
 
 use super::sniff::Sniffer;
+use crate::dial::ByteStream;
 use crate::limits::WRITES_MAX;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use wire::framing::{Deframer, frame};
-
-/// What a TCP connection and TLS inside one have in common.
-pub(super) trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 
 pub(super) struct StreamPath {
     reader: ReadHalf<Box<dyn ByteStream>>,

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)] // a test may fail by panic
 
 use super::*;
-use crate::options::{MmrAddress, Trust};
+use crate::options::{IpChoice, MmrAddress, Trust};
+use crate::way::StepSink;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout};
@@ -42,10 +43,11 @@ async fn a_check_of_an_address_that_lost_the_race_does_not_have_the_last_word() 
     let mmr = MmrAddress { host: "localhost".into(), port: 443 };
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let trust = Trust::from_pem(certificate.cert.pem().as_bytes()).unwrap();
-    let dialer = Dialer::new(mmr, IpChoice::default(), trust).unwrap();
+    let dialer = MmrDialer::new(mmr, Dialer::direct(IpChoice::default(), trust)).unwrap();
+    let journal = Journal::new(StepSink::default());
     // The first answer comes when the second address was tried already, which stays silent.
     let slow = answer(&first, limits::ADDRESS_STAGGER * 3 / 2);
-    let (link, ()) = tokio::join!(Link::bind(info, dialer, udp_only), slow);
+    let (link, ()) = tokio::join!(Link::bind(info, dialer, udp_only, &journal), slow);
     let link = link.unwrap();
     let again = timeout(limits::CHECK_RETRANSMIT, answer(&first, Duration::ZERO)).await;
     assert!(again.is_ok(), "the MMR may have heard the second address last");

@@ -12,6 +12,7 @@ use crate::moving::{Moved, Mover};
 use crate::progress::{INTERVAL, Progress, ProgressSink};
 use crate::send::SenderStatistics;
 use crate::session::{Session, SessionEvent};
+use crate::way::WayReport;
 use crate::{ClientError, JoinOptions, Link, LinkReport, limits};
 use pace::Timetable;
 use rand::Rng;
@@ -63,6 +64,8 @@ pub struct PublishOptions {
 pub struct Publisher {
     stay: Stay,
     mover: Mover<Stay>,
+    /// How it got in.
+    way: WayReport,
     /// The MMR before, as long as somebody may still hear it.
     old: Option<Old>,
     /// What was sent at MMRs that were left.
@@ -94,6 +97,8 @@ pub struct PublishReport {
     pub moved: u32,
     /// The MMR it was at in the end, if the zone's controllers named it.
     pub mmr: Option<String>,
+    /// Which way it came to the MMR it joined first.
+    pub way: WayReport,
     /// What was sent, to each MMR by itself; nothing for one that died.
     pub streams: Vec<SentReport>,
     /// Over what.
@@ -129,12 +134,15 @@ impl Publisher {
         let (session, events) = entry.join().await?;
         // RFC 3550 §5.1: anywhere. The same at every MMR, so that who moves knows the frames again.
         let clock = rand::random();
-        let stay = Stay::begin(session, events, &sources, clock).await?;
+        let stay = Stay::begin(session, events, &sources, clock).await;
+        let stay = stay.map_err(|error| entry.explain(error))?;
+        let way = entry.journal().report();
         let mover = Mover::new(entry, move |session, events| {
             let sources = sources.clone();
             Box::pin(async move { Stay::begin(session, events, &sources, clock).await })
         });
-        Ok(Self { stay, mover, old: None, left: JoinSet::new(), repeat, duration })
+        let (old, left) = (None, JoinSet::new());
+        Ok(Self { stay, mover, way, old, left, repeat, duration })
     }
 
     /// Its control channel.
@@ -151,6 +159,11 @@ impl Publisher {
     /// The MMR it is at, if the zone's controllers named it.
     pub fn mmr(&self) -> Option<String> {
         self.mover.mmr()
+    }
+
+    /// Which way it came to the MMR it joined first.
+    pub fn way(&self) -> &WayReport {
+        &self.way
     }
 
     /// Sends everything in real time, waits for the last repairs, and leaves. `stop` ends it early, and as cleanly.
@@ -273,6 +286,7 @@ impl Publisher {
             resumed,
             moved: self.mover.moved(),
             mmr: self.mover.mmr(),
+            way: self.way,
             streams,
             links,
         })

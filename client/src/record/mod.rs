@@ -17,6 +17,7 @@ use crate::moving::Mover;
 use crate::progress::{INTERVAL, Progress, ProgressSink};
 use crate::receive::{LatencyReport, LayerStatistics};
 use crate::session::{Session, StreamInfo};
+use crate::way::WayReport;
 use crate::{ClientError, JoinOptions, Link, LinkReport};
 use follow::{Follower, Place, Shared, Stay};
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub struct RecordOptions {
 /// A participant that subscribes to every stream there is or will be.
 pub struct Recorder {
     shared: Arc<Shared>,
+    /// How it got in.
+    way: WayReport,
     stop: oneshot::Sender<()>,
     follower: JoinHandle<Result<Vec<StreamReport>, ClientError>>,
 }
@@ -65,6 +68,8 @@ pub struct RecordReport {
     pub moved: u32,
     /// The MMR it was at in the end, if the zone's controllers named it.
     pub mmr: Option<String>,
+    /// Which way it came to the MMR it joined first.
+    pub way: WayReport,
     /// One per layer received.
     pub streams: Vec<StreamReport>,
     /// Over what.
@@ -161,7 +166,9 @@ impl Recorder {
         }
         let mut entry = Entry::new(join)?;
         let (session, events) = entry.join().await?;
-        let stay = Stay::begin(session, events, &kinds).await?;
+        let stay = Stay::begin(session, events, &kinds).await;
+        let stay = stay.map_err(|error| entry.explain(error))?;
+        let way = entry.journal().report();
         let mover = Mover::new(entry, move |session, events| {
             let kinds = kinds.clone();
             Box::pin(async move { Stay::begin(session, events, &kinds).await })
@@ -171,7 +178,7 @@ impl Recorder {
         let (stop, stopped) = oneshot::channel();
         let follower = Follower::new(stay, mover, max_layer, folder, Arc::clone(&shared));
         let follower = tokio::spawn(follower.run(stopped));
-        Ok(Self { shared, stop, follower })
+        Ok(Self { shared, way, stop, follower })
     }
 
     /// Its control channel, to the MMR it is at now.
@@ -187,6 +194,11 @@ impl Recorder {
     /// The MMR it is at, if the zone's controllers named it.
     pub fn mmr(&self) -> Option<String> {
         self.shared.place().mmr
+    }
+
+    /// Which way it came to the MMR it joined first.
+    pub fn way(&self) -> &WayReport {
+        &self.way
     }
 
     /// Streams subscribed to so far, those that ended included.
@@ -248,7 +260,8 @@ impl Recorder {
         let resumed = self.shared.resumed.load(Ordering::Relaxed);
         session.leave().await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(RecordReport { participant, duration_ms, resumed, moved, mmr, streams, links })
+        let way = self.way;
+        Ok(RecordReport { participant, duration_ms, resumed, moved, mmr, way, streams, links })
     }
 
     fn progress(&self, started: Instant, total: Option<Duration>) -> Progress {

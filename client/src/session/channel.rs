@@ -1,10 +1,8 @@
 //! One WebSocket to the MMR: opens it, speaks JSON, knows nothing of resumption.
 
-use crate::dial::Dialer;
+use crate::dial::{MmrDialer, Stream, Target};
 use crate::{ClientError, Token};
 use futures_util::{SinkExt, StreamExt};
-use std::net::SocketAddr;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -35,28 +33,29 @@ pub(super) enum Heard {
 }
 
 pub(crate) struct Channel {
-    socket: WebSocketStream<TlsStream<TcpStream>>,
+    socket: WebSocketStream<TlsStream<Stream>>,
 }
 
 impl Channel {
-    pub(crate) async fn open(dialer: &Dialer) -> Result<Self, ClientError> {
-        let (address, stream) = dialer.control().await?;
-        Self::upgrade(dialer, address, stream).await
+    pub(crate) async fn open(dialer: &MmrDialer) -> Result<Self, ClientError> {
+        let (target, stream) = dialer.control().await?;
+        Self::upgrade(dialer, &target, stream).await
     }
 
     /// The WebSocket handshake on a TLS connection.
     pub(crate) async fn upgrade(
-        dialer: &Dialer,
-        address: SocketAddr,
-        stream: TlsStream<TcpStream>,
+        dialer: &MmrDialer,
+        target: &Target,
+        stream: TlsStream<Stream>,
     ) -> Result<Self, ClientError> {
         let host = &dialer.mmr.host;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let url = format!("wss://{host}:{}{}", dialer.mmr.port, wire::control::PATH);
         let config = WebSocketConfig::default().max_message_size(Some(CONTROL_MESSAGE_LEN_MAX));
-        let (socket, _) = client_async_with_config(url, stream, Some(config))
-            .await
-            .map_err(|cause| ClientError::WebSocket { address, cause: cause.to_string() })?;
+        let (socket, _) =
+            client_async_with_config(url, stream, Some(config)).await.map_err(|cause| {
+                ClientError::WebSocket { address: target.to_string(), cause: cause.to_string() }
+            })?;
         Ok(Self { socket })
     }
 

@@ -6,12 +6,14 @@ mod task;
 pub(crate) use channel::Channel;
 pub use channel::Welcome;
 
-use crate::dial::Dialer;
+use crate::dial::MmrDialer;
 use crate::entry::Entry;
-use crate::link::{Link, LinkInfo};
+use crate::link::{Link, LinkInfo, ProbeStep};
 use crate::options::{JoinOptions, TransportChoice};
+use crate::way::{Journal, Phase, Place, Way};
 use crate::{ClientError, Token, limits};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -81,8 +83,9 @@ pub struct Session {
 
 struct Shared {
     welcome: Welcome,
-    dialer: Dialer,
+    dialer: MmrDialer,
     transport: TransportChoice,
+    journal: Journal,
 }
 
 /// What the task of a session is told.
@@ -107,41 +110,52 @@ impl Session {
 
     /// Joins this MMR.
     pub(crate) async fn open(
-        dialer: Dialer,
+        dialer: MmrDialer,
         token: &Token,
         transport: TransportChoice,
+        journal: &Journal,
     ) -> Result<(Self, Events), ClientError> {
+        let began = Instant::now();
         let opening = async {
             let mut channel = Channel::open(&dialer).await?;
             let welcome = channel.join(token).await?;
             Ok::<_, ClientError>((channel, welcome))
         };
-        let (channel, welcome) = timeout(limits::JOIN_DEADLINE, opening)
-            .await
-            .map_err(|_| ClientError::Timeout("the control channel"))??;
-        Ok(Self::start(channel, welcome, dialer, transport))
+        let opened = timeout(limits::JOIN_DEADLINE, opening).await;
+        let opened = opened.unwrap_or(Err(ClientError::Timeout("the control channel")));
+        let outcome = match &opened {
+            Ok((_, welcome)) => Ok(format!("as {}", welcome.participant)),
+            Err(error) => Err(error.to_string()),
+        };
+        let place = Place::new(Phase::Mmr, dialer.way(), &dialer.mmr);
+        journal.note(&place, ProbeStep { name: "join", took: began.elapsed(), outcome });
+        let (channel, welcome) = opened?;
+        Ok(Self::start(channel, welcome, dialer, transport, journal.clone()))
     }
 
     /// Keeps a channel that has joined.
     pub(crate) fn start(
         channel: Channel,
         welcome: Welcome,
-        dialer: Dialer,
+        dialer: MmrDialer,
         transport: TransportChoice,
+        journal: Journal,
     ) -> (Self, Events) {
         let (commands, events) = task::start(channel, &welcome, dialer.clone());
-        let shared = Arc::new(Shared { welcome, dialer, transport });
+        let shared = Arc::new(Shared { welcome, dialer, transport, journal });
         (Self { commands, shared }, events)
     }
 
     /// Asks for a link of one kind and binds it, over the first transport that works.
     pub async fn connect(&self, kind: Kind) -> Result<Link, ClientError> {
         let info = self.link_info(kind).await?;
-        Link::bind(info, self.shared.dialer.clone(), self.shared.transport).await
+        let Shared { dialer, transport, journal, .. } = &*self.shared;
+        Link::bind(info, dialer.clone(), *transport, journal).await
     }
 
     /// Several kinds at once, so that transports that do not work cost their deadlines only once. In the order asked.
     pub async fn connect_all(&self, kinds: &[Kind]) -> Vec<(Kind, Result<Link, ClientError>)> {
+        let began = Instant::now();
         let mut links = JoinSet::new();
         for (index, kind) in kinds.iter().copied().enumerate() {
             let session = self.clone();
@@ -149,6 +163,7 @@ impl Session {
         }
         let mut links = links.join_all().await;
         links.sort_by_key(|(index, ..)| *index);
+        self.shared.journal.end_phase(Phase::Media, self.way(), began);
         links.into_iter().map(|(_, kind, link)| (kind, link)).collect()
     }
 
@@ -220,6 +235,11 @@ impl Session {
     /// What the MMR said when this participant joined.
     pub fn welcome(&self) -> &Welcome {
         &self.shared.welcome
+    }
+
+    /// What its control channel goes through.
+    pub(crate) fn way(&self) -> Way {
+        self.shared.dialer.way()
     }
 
     async fn request(&self, message: ClientMessage) -> Result<ServerMessage, ClientError> {

@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, Heard, Welcome};
 use super::{Command, Events, SessionEvent, StreamInfo};
-use crate::dial::Dialer;
+use crate::dial::MmrDialer;
 use crate::{ClientError, limits};
 use std::collections::{HashMap, HashSet, VecDeque};
 use tokio::sync::mpsc::error::TrySendError;
@@ -14,7 +14,7 @@ use wire::control::{ClientMessage, ErrorCode, Secret, ServerMessage};
 pub(super) fn start(
     channel: Channel,
     welcome: &Welcome,
-    dialer: Dialer,
+    dialer: MmrDialer,
 ) -> (mpsc::Sender<Command>, Events) {
     let (commands, orders) = mpsc::channel(limits::COMMANDS_MAX);
     let (events, heard) = mpsc::channel(limits::COMMANDS_MAX);
@@ -34,7 +34,7 @@ pub(super) fn start(
 }
 
 struct Task {
-    dialer: Dialer,
+    dialer: MmrDialer,
     session: Secret,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<SessionEvent>,

@@ -137,3 +137,41 @@ async fn exit_codes_tell_what_went_wrong_and_tokens_are_never_shown() {
         assert!(!said.contains("secret"), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_no_way_in_is_told_what_failed_and_where_a_browser_may_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let page = format!("https://127.0.0.1:{nobody}/j/01234567890");
+    let stage = Stage::start();
+    let join = |link: &str| {
+        let mut line = Command::new(env!("CARGO_BIN_EXE_mmr-client"));
+        line.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        line.args(["join", "--json", "--proxy", "none", "--ca"]).arg(stage.dev.ca_file());
+        line.arg("--record").arg(folder.path()).env("MMR_MEETING", link);
+        line
+    };
+    let unreachable = output(join(&format!("{page}#open.sesame")).spawn().unwrap()).await;
+    assert_eq!(unreachable.status.code(), Some(3), "{unreachable:?}");
+    let report = json(&unreachable);
+    assert_eq!(report["failed"]["link"], page);
+    let step = &report["failed"]["way"]["steps"][0];
+    assert_eq!((&step["phase"], &step["way"]), (&Value::from("lookup"), &Value::from("direct")));
+    assert!(step["error"].as_str().unwrap().contains("refused"), "{report:#}");
+
+    let link = folder.path().join("link");
+    std::fs::write(&link, format!("{page}#open.sesame\n")).unwrap();
+    let mut traced = Command::new(env!("CARGO_BIN_EXE_mmr-client"));
+    traced.arg("trace").arg("--meeting").arg(format!("@{}", link.display()));
+    traced.arg("--ca").arg(stage.dev.ca_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let traced = output(traced.spawn().unwrap()).await;
+    assert_eq!(traced.status.code(), Some(3), "{traced:?}");
+
+    let broken = output(join(&page).spawn().unwrap()).await;
+    assert_eq!(broken.status.code(), Some(2), "{broken:?}");
+    for ended in [unreachable, traced, broken] {
+        let said = [&ended.stdout[..], &ended.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(!said.contains("sesame"), "{said}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use client::media::Digest;
 use client::{
-    Clip, IpChoice, JoinOptions, MmrAddress, PublishOptions, Publisher, RecordOptions,
+    Clip, Destination, IpChoice, JoinOptions, MmrAddress, PublishOptions, Publisher, RecordOptions,
     RecordReport, Recorder, Source, Token, TransportChoice, Trust, no_progress,
 };
 use mmr::Daemon;
@@ -51,13 +51,11 @@ impl Stage {
     ) -> JoinOptions {
         let tls = &self.daemon.addresses().tls;
         let at = tls.iter().find(|address| ip.allows(address.ip())).unwrap();
-        JoinOptions {
-            at: MmrAddress { host: at.ip().to_string(), port: at.port() }.into(),
-            token: Token::new(self.token(participant)),
-            trust: Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap(),
-            transport,
-            ip,
-        }
+        let at = MmrAddress { host: at.ip().to_string(), port: at.port() };
+        let token = Token::new(self.token(participant));
+        let trust = Trust::from_pem(self.dev.ca_pem().as_bytes()).unwrap();
+        let at = Destination::Mmr { at, token };
+        JoinOptions { transport, ip, ..JoinOptions::new(at, trust) }
     }
 
     pub(crate) fn udp(&self, participant: &str) -> JoinOptions {

@@ -1,7 +1,7 @@
 //! A whole zone on hosts of its own: etcd, controllers, MMRs with their agents, each a process.
 
 use crate::{PATIENCE, etcd};
-use client::{ControllerUrl, Destination, IpChoice, JoinOptions, Token, TransportChoice, Trust};
+use client::{ControllerUrl, Destination, JoinOptions, Token, TransportChoice, Trust};
 use mmr::dev::claims;
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
@@ -220,13 +220,10 @@ impl Site {
             let url: ControllerUrl = origin(at).parse().unwrap();
             url
         });
-        JoinOptions {
-            at: Destination::Zone(urls.collect()),
-            token: Token::new(self.token(meeting, name)),
-            trust: Trust::from_pem(self.authority.pem.as_bytes()).unwrap(),
-            transport: TransportChoice::Only(transport),
-            ip: IpChoice::Any,
-        }
+        let token = Token::new(self.token(meeting, name));
+        let at = Destination::Zone { controllers: urls.collect(), token };
+        let trust = Trust::from_pem(self.authority.pem.as_bytes()).unwrap();
+        JoinOptions { transport: TransportChoice::Only(transport), ..JoinOptions::new(at, trust) }
     }
 
     fn token(&self, meeting: &str, name: &str) -> String {

@@ -84,13 +84,10 @@ impl Site {
         role: Role,
         Seat { transport, ip }: Seat,
     ) -> Result<JoinOptions, ClientError> {
-        Ok(JoinOptions {
-            at: self.zone.destination(),
-            token: self.zone.token(meeting, participant, role),
-            trust: Trust::from_pem(self.zone.ca_pem().as_bytes())?,
-            transport: TransportChoice::Only(transport),
-            ip,
-        })
+        let at = self.zone.destination(self.zone.token(meeting, participant, role));
+        let trust = Trust::from_pem(self.zone.ca_pem().as_bytes())?;
+        let transport = TransportChoice::Only(transport);
+        Ok(JoinOptions { transport, ip, ..JoinOptions::new(at, trust) })
     }
 
     pub(super) async fn stop(self) {
