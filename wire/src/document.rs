@@ -6,7 +6,7 @@ use crate::control::{ClientMessage, ServerMessage};
 use crate::srtp::{MasterKey, RTCP_OVERHEAD, RTP_OVERHEAD, SessionKeys, session_bytes};
 use crate::stun::{BindingRequest, TransactionId, write_request};
 use crate::token::Claims;
-use crate::{Seq, Ssrc, limits, mark, rtcp, rtp};
+use crate::{Seq, Ssrc, limits, lookup, mark, rtcp, rtp, zone};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,6 +70,20 @@ fn the_examples_are_messages_and_every_message_has_one() {
         assert!(told(&server, &name), "no example of the MMR's {name}");
     }
     assert_eq!(check::<Claims>(&document, "claims").len(), 1);
+}
+
+#[test]
+fn the_way_to_an_mmr_is_told_as_it_is_spoken() {
+    let document = document();
+    assert_eq!(check::<lookup::Lookup>(&document, "lookup").len(), 1);
+    assert_eq!(check::<lookup::Found>(&document, "found").len(), 1);
+    assert_eq!(check::<lookup::Settled>(&document, "settled").len(), 1);
+    assert_eq!(check::<zone::Pong>(&document, "pong").len(), 1);
+    assert_eq!(check::<zone::Assign>(&document, "assign").len(), 1);
+    assert_eq!(check::<zone::Assignment>(&document, "assignment").len(), 1);
+    for path in [lookup::LOOKUP_PATH, lookup::SETTLE_PATH, zone::ASSIGN_PATH, zone::PING_PATH] {
+        assert!(document.contains(&format!(" {path}`")), "nothing about {path}");
+    }
 }
 
 #[test]
