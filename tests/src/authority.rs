@@ -47,7 +47,16 @@ impl Authority {
     /// # Panics
     /// When it is neither.
     pub fn issue(&self, name: &str) -> Issued {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        self.issue_for(&[name])
+    }
+
+    /// One for several of them.
+    ///
+    /// # Panics
+    /// When one is neither.
+    pub fn issue_for(&self, names: &[&str]) -> Issued {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();

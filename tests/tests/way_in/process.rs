@@ -1,6 +1,6 @@
 //! The daemons of the way in as processes: ready, reload, end as systemd wants it.
-#![allow(clippy::unwrap_used, missing_docs)]
 
+use crate::PATIENCE;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -12,8 +12,6 @@ use tests::authority::Authority;
 use tests::binary;
 use tests::service::Service;
 use wire::token::Signer;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a certificate for localhost and public keys.
 fn folder() -> TempDir {
