@@ -12,6 +12,7 @@ use aya::programs::tc::TcAttachOptions;
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use aya::{Ebpf, EbpfLoader};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Built by mmr/bpf/build.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/express.o");
@@ -86,6 +87,15 @@ impl Program {
         );
         attached.map_err(ExpressError::refused)?;
         Ok(())
+    }
+
+    /// The program itself, for the kernel's test runs.
+    ///
+    /// # Errors
+    /// Never for a program that was loaded.
+    pub fn fd(&self) -> Result<BorrowedFd<'_>, ExpressError> {
+        let program = self.ebpf.program("express").ok_or_else(|| ExpressError::refused(MISSING))?;
+        Ok(program.fd().map_err(ExpressError::refused)?.as_fd())
     }
 
     /// Takes what comes to a local address as the router's socket of that number.

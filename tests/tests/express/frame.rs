@@ -39,6 +39,33 @@ pub(crate) fn frame(rig: &Rig, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// The same over IPv6, with its checksum.
+pub(crate) fn frame_v6(rig: &Rig, payload: &[u8]) -> Vec<u8> {
+    let (SocketAddr::V6(from), SocketAddr::V6(to)) =
+        (rig.publisher.local_addr().unwrap(), rig.router.local_addr().unwrap())
+    else {
+        panic!("a frame of IPv6 between addresses of IPv4");
+    };
+    let udp_len = u16::try_from(payload.len() + 8).unwrap();
+    let way = rig.destination(0);
+    let addresses = [from.ip().octets(), to.ip().octets()].concat();
+    let mut datagram = [from.port().to_be_bytes(), to.port().to_be_bytes()].concat();
+    datagram.extend(udp_len.to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(payload);
+    // RFC 8200 §8.1: as with IPv4.
+    let pseudo = addresses.chunks(2).map(word).sum::<u32>() + 17 + u32::from(udp_len);
+    let sum = checksum(&datagram, pseudo);
+    datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+    let mut frame = [way.from_mac, way.to_mac].concat();
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+    frame.extend(udp_len.to_be_bytes());
+    frame.extend([17, 64]);
+    frame.extend(addresses);
+    frame.extend(datagram);
+    frame
+}
+
 /// Puts both checksums right.
 pub(crate) fn mend(frame: &mut [u8]) {
     frame[IP + 10..IP + 12].fill(0);

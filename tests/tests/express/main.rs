@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod capabilities;
+mod complete;
 mod counts;
 mod crowd;
 mod daemon;
