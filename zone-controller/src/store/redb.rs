@@ -36,9 +36,9 @@ const SWEPT_PER_CHANGE: usize = 2;
 /// …and in each commit at least.
 const SWEPT_MIN: usize = 16;
 /// After a commit of so many the next ones are on their way…
-const MANY: usize = 4;
+const MANY: usize = 8;
 /// …and waited for: a sync costs the same for all of them.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(8);
 
 /// The store in a file. Dropping it waits until everything is written.
 pub struct RedbStore {

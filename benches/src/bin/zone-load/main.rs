@@ -43,15 +43,29 @@ struct Args {
 
 /// What was measured of one kind of request.
 struct Timed {
+    start: Instant,
     micros: Histogram<u64>,
+    /// The same of what was due within each second.
+    seconds: Vec<Histogram<u64>>,
     refused: u64,
     first_refusal: Option<String>,
 }
 
 impl Timed {
-    fn new() -> Arc<Mutex<Self>> {
-        let micros = Histogram::new_with_max(60_000_000, 3).expect("the bounds fit");
-        Arc::new(Mutex::new(Self { micros, refused: 0, first_refusal: None }))
+    fn new(start: Instant) -> Arc<Mutex<Self>> {
+        let (refused, first_refusal) = (0, None);
+        let (micros, seconds) = (histogram(), Vec::new());
+        Arc::new(Mutex::new(Self { start, micros, seconds, refused, first_refusal }))
+    }
+
+    fn record(&mut self, due: Instant) {
+        let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.micros.saturating_record(micros);
+        let second = usize::try_from((due - self.start).as_secs()).unwrap_or(usize::MAX);
+        if second >= self.seconds.len() {
+            self.seconds.resize_with(second + 1, histogram);
+        }
+        self.seconds[second].saturating_record(micros);
     }
 
     fn show(&self, name: &str, seconds: f64) {
@@ -65,7 +79,14 @@ impl Timed {
             self.refused,
             self.first_refusal.as_deref().unwrap_or(""),
         );
+        let p99_ms = |second: &Histogram<u64>| (second.value_at_quantile(0.99) / 1_000).to_string();
+        let each: Vec<_> = self.seconds.iter().map(p99_ms).collect();
+        println!("         p99 of each second, ms: {}", each.join(" "));
     }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(60_000_000, 3).expect("the bounds fit")
 }
 
 /// Handshakes under way at once.
@@ -79,7 +100,7 @@ async fn main() -> Result<(), Failure> {
     let zone = Arc::new(Zone::start(args.core)?);
     let before = zone.memory()?;
     println!("signing {} tokens", args.assigns * args.seconds);
-    let mut asks = zone.asks(args.assigns * args.seconds, args.meeting);
+    let mut asks = zone.asks(args.assigns * args.seconds, args.meeting, args.assigns);
     println!("connecting {} MMRs and {} clients", args.mmrs, args.clients);
     // Many at once: the controller ends connections that are idle for ten seconds.
     let mmrs: Vec<_> = stream::iter((0..args.mmrs).map(|mmr| {
@@ -98,9 +119,15 @@ async fn main() -> Result<(), Failure> {
     let clients = stream::iter((0..args.clients).map(|_| zone.connect()));
     let clients: Vec<_> = clients.buffered(CONNECTING_AT_ONCE).try_collect().await?;
 
-    let (reports, assigns) = (Timed::new(), Timed::new());
+    // Never sleeps: to wake this process up would be work of the controller's core.
+    let awake = tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
     let cpu_before = zone.cpu()?;
     let start = Instant::now() + Duration::from_millis(200);
+    let (reports, assigns) = (Timed::new(start), Timed::new(start));
     let second = Duration::from_secs(1);
     let mut tasks = Vec::new();
     let mmr_count = u32::try_from(args.mmrs)?;
@@ -125,6 +152,7 @@ async fn main() -> Result<(), Failure> {
         task.await??;
     }
     let took = start.elapsed().as_secs_f64();
+    awake.abort();
     println!("{:.1} s, the controller on core {} alone", took, args.core);
     reports.lock().await.show("reports", took);
     assigns.lock().await.show("assigns", took);
@@ -152,9 +180,8 @@ async fn repeat(
         let request = bytes(round);
         tokio::time::sleep_until(due.into()).await;
         let (status, body) = connection.ask(&request).await?;
-        let micros = u64::try_from(due.elapsed().as_micros())?;
         let mut timed = timed.lock().await;
-        timed.micros.saturating_record(micros);
+        timed.record(due);
         if status != 200 {
             timed.refused += 1;
             timed.first_refusal.get_or_insert(body);
