@@ -3,6 +3,7 @@
 use crate::relay::Carried;
 use crate::site::Site;
 use ::daemon::answer::code_name;
+use ::daemon::keys::Fetches;
 use ::daemon::metrics::{Out, as_f64};
 use ::daemon::server::Connections;
 use prometheus_client::metrics::counter::Counter;
@@ -25,11 +26,12 @@ pub(crate) struct Counts {
     refusals: Family<[(&'static str, String); 1], Counter>,
     connect_duration: Histogram,
     pub(crate) carried: Carried,
+    fetches: Fetches,
     pub(crate) connections: Connections,
 }
 
-impl Default for Counts {
-    fn default() -> Self {
+impl Counts {
+    pub(crate) fn new(fetches: Fetches) -> Self {
         Self {
             tunnels: Family::default(),
             opened: Family::default(),
@@ -37,12 +39,11 @@ impl Default for Counts {
             refusals: Family::default(),
             connect_duration: Histogram::new(DURATIONS),
             carried: Carried::default(),
+            fetches,
             connections: Connections::default(),
         }
     }
-}
 
-impl Counts {
     pub(crate) fn opened(&self, zone: &str) {
         self.opened.get_or_create(&[("zone", zone.to_owned())]).inc();
         self.tunnels.get_or_create(&[("zone", zone.to_owned())]).inc();
@@ -78,6 +79,7 @@ impl Counts {
         let Carried { to_zone, to_client } = &self.carried;
         out.metric("bytes_to_zone", "Bytes carried from clients to zones", to_zone)?;
         out.metric("bytes_to_client", "Bytes carried from zones to clients", to_client)?;
+        self.fetches.encode(out)?;
         self.connections.encode(out)
     }
 }

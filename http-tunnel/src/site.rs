@@ -17,6 +17,7 @@ use crate::zones::{Holder, Zones};
 use ::daemon::answer::{Answer, json, later, refused, text as text_of};
 use ::daemon::bearer::{Bearers, shown};
 use ::daemon::credential::CredentialError;
+use ::daemon::keys::{Fetches, Sources};
 use ::daemon::metrics::CONTENT_TYPE as METRICS_TYPE;
 use ::daemon::pace::Paces;
 use ::daemon::server::{self, Hold, Peer, network};
@@ -62,27 +63,42 @@ pub(crate) struct Shared {
 pub(crate) struct Rules {
     tls: Arc<ServerConfig>,
     zones: Zones,
-    names: Names,
-    operators: Bearers,
+    names: Arc<Names>,
+    operators: Arc<Bearers>,
 }
 
 impl Rules {
-    /// Reads and checks all files.
-    pub(crate) fn load(config: &Config) -> Result<Self, CredentialError> {
-        let zones = Zones::load(config)?;
+    /// Reads and checks all files but those of `keys`.
+    pub(crate) fn load(config: &Config, keys: &Sources) -> Result<Self, CredentialError> {
+        let zones = Zones::new(config, keys);
         let certificate = ("tls.certificate", config.tls.certificate.as_path());
         let key = ("tls.key", config.tls.key.as_path());
         Ok(Self {
             tls: ::daemon::credential::identity(certificate, key)?.https(),
-            names: Names::new(zones.targets(), config.private.clone()),
-            operators: Bearers::load("operators.tokens", config.operators.as_deref())?,
+            names: Arc::new(Names::new(zones.targets(), config.private.clone())),
+            operators: Arc::new(Bearers::load("operators.tokens", config.operators.as_deref())?),
             zones,
         })
+    }
+
+    /// The same with other keys.
+    fn with_keys(&self, keys: &Sources) -> Self {
+        Self {
+            tls: Arc::clone(&self.tls),
+            zones: self.zones.with_keys(keys),
+            names: Arc::clone(&self.names),
+            operators: Arc::clone(&self.operators),
+        }
     }
 }
 
 impl Site {
-    pub(crate) fn new(config: &Config, rules: Rules, going: watch::Receiver<()>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        rules: Rules,
+        fetches: Fetches,
+        going: watch::Receiver<()>,
+    ) -> Self {
         let limits = &config.limits;
         Self(Arc::new(Shared {
             rules: Mutex::new(Arc::new(rules)),
@@ -93,7 +109,7 @@ impl Site {
             started: Instant::now(),
             draining: AtomicBool::new(false),
             going,
-            counts: Counts::default(),
+            counts: Counts::new(fetches),
         }))
     }
 
@@ -222,6 +238,11 @@ impl Shared {
 
     pub(crate) fn replace_rules(&self, rules: Rules) {
         *lock(&self.rules) = Arc::new(rules);
+    }
+
+    pub(crate) fn replace_keys(&self, keys: &Sources) {
+        let mut rules = lock(&self.rules);
+        *rules = Arc::new(rules.with_keys(keys));
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -2,21 +2,21 @@
 
 use crate::config::{Config, Zone as Configured};
 use crate::target::Target;
-use ::daemon::credential::{CredentialError, text};
 use ::daemon::digest::digest;
+use ::daemon::keys::{KeySource, Sources};
 use std::collections::{HashMap, HashSet};
-use wire::token::{
-    Claims, KeyError, Ticket, TicketVerifier, TokenError, Verifier, is_ticket, zone_of,
-};
+use std::sync::Arc;
+use wire::token::{Claims, Ticket, TicketVerifier, TokenError, Verifier, is_ticket, zone_of};
 
 /// All zones, by name.
 pub struct Zones(HashMap<String, Zone>);
 
 /// One zone, and what a tunnel may lead to in it.
 pub struct Zone {
+    sources: Vec<KeySource>,
     tokens: Verifier,
     tickets: TicketVerifier,
-    targets: HashSet<Target>,
+    targets: Arc<HashSet<Target>>,
 }
 
 /// Who shows a token.
@@ -32,17 +32,22 @@ pub struct Holder {
 }
 
 impl Zones {
-    /// Reads the keys of every zone.
-    ///
-    /// # Errors
-    /// The first file that can't be used.
-    pub fn load(config: &Config) -> Result<Self, CredentialError> {
-        config
-            .zones
-            .iter()
-            .map(|zone| Ok((zone.name.clone(), Zone::load(zone)?)))
-            .collect::<Result<_, _>>()
-            .map(Self)
+    /// Those of the configuration, each with its own of these keys.
+    pub fn new(config: &Config, keys: &Sources) -> Self {
+        let zone = |zone: &Configured| {
+            let targets = Arc::new(zone.targets.iter().cloned().collect());
+            (zone.name.clone(), Zone::new(&zone.name, zone.keys.clone(), targets, keys))
+        };
+        Self(config.zones.iter().map(zone).collect())
+    }
+
+    /// The same with other keys.
+    pub fn with_keys(&self, keys: &Sources) -> Self {
+        let zone = |(name, zone): (&String, &Zone)| {
+            let targets = Arc::clone(&zone.targets);
+            (name.clone(), Zone::new(name, zone.sources.clone(), targets, keys))
+        };
+        Self(self.0.iter().map(zone).collect())
     }
 
     /// Who shows this, and the zone it is for.
@@ -81,20 +86,19 @@ impl Zones {
 }
 
 impl Zone {
-    fn load(zone: &Configured) -> Result<Self, CredentialError> {
-        let jwks = text("zones.keys", &zone.keys)?;
-        let wrong = |cause: KeyError| CredentialError {
-            key: "zones.keys",
-            reason: format!("{} can't be used: {cause}", zone.keys.display()),
-            remedy:
-                "Write the public keys as JWKS: Ed25519 keys (RFC 8037), each with its own kid."
-                    .into(),
-        };
-        Ok(Self {
-            tokens: Verifier::from_jwks(&zone.name, &jwks).map_err(wrong)?,
-            tickets: TicketVerifier::from_jwks(&zone.name, &jwks).map_err(wrong)?,
-            targets: zone.targets.iter().cloned().collect(),
-        })
+    fn new(
+        name: &str,
+        sources: Vec<KeySource>,
+        targets: Arc<HashSet<Target>>,
+        keys: &Sources,
+    ) -> Self {
+        let keys = keys.keys_of(&sources);
+        Self {
+            sources,
+            tokens: Verifier::new(&[name], keys.clone()),
+            tickets: TicketVerifier::new(name, keys),
+            targets,
+        }
     }
 
     /// Whether a tunnel may lead there.

@@ -5,7 +5,7 @@ mod bed;
 
 use bed::Bed;
 use expect_test::{Expect, expect};
-use http_tunnel::config::{Config, Limits};
+use http_tunnel::config::{Config, KeySource, Limits};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -28,7 +28,31 @@ fn the_least_that_must_be_written_is_enough() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.listen.port, 443);
     assert_eq!(config.drain_deadline, Duration::from_secs(600));
-    assert_eq!(config.zones[0].keys, Path::new("/etc/http-tunnel/keys.json"));
+    assert_eq!(config.zones[0].keys, [KeySource::File("/etc/http-tunnel/keys.json".into())]);
+}
+
+#[test]
+fn keys_come_from_files_and_from_urls_that_are_encrypted() {
+    let with = |keys: &str| LEAST.replace("\"keys.json\"", keys);
+    let url = "https://meet.example.org/.well-known/jwks.json";
+    let config = parse(&with(&format!("[\"{url}\", \"zone.json\"]"))).unwrap();
+    let file = KeySource::File("/etc/http-tunnel/zone.json".into());
+    assert_eq!(config.zones[0].keys, [KeySource::Url(url.to_owned()), file]);
+    assert_eq!(config.fetching.cache, Path::new("/var/cache/http-tunnel"));
+    assert_eq!(config.fetching.interval, Duration::from_secs(300));
+    for (wrong, told) in [
+        ("[]", "there are 0 sources"),
+        ("\"\"", "the value is empty"),
+        ("1", "expected a text, or a list of texts"),
+        ("[1]", "expected a text, or a list of texts"),
+        ("\"http://meet.example.org/keys\"", "what is not encrypted can be forged"),
+        ("\"https://\"", "is no such URL"),
+        ("\"https://ada:pw@meet.example.org/\"", "is no such URL"),
+        ("\"ftp://meet.example.org/\"", "is no such URL"),
+    ] {
+        let said = parse(&with(wrong)).unwrap_err();
+        assert!(said.contains(told) && said.contains("zones.keys: "), "{wrong}: {said}");
+    }
 }
 
 #[test]

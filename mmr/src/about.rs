@@ -1,6 +1,7 @@
 //! What of a running daemon never changes: told in stats and metrics.
 
 use crate::network::Backend;
+use daemon::keys::Fetches;
 use std::time::Instant;
 use wire::control::Addresses;
 
@@ -26,6 +27,8 @@ pub(crate) struct About {
     pub(crate) backend: Backend,
     /// Of the stream thread.
     pub(crate) door_backend: &'static str,
+    /// What became of public keys that must be fetched.
+    pub(crate) fetches: Fetches,
     /// Where the express plane is attached, or why it is off.
     pub(crate) express: Result<Vec<String>, String>,
 }

@@ -1,10 +1,10 @@
-//! The files a configuration names: certificate, its key, and the zone's public keys. Read at start
-//! and at reload.
+//! The files a configuration names: certificate, its key, and the zone's public keys, which may be
+//! elsewhere. Read at start and at reload.
 
 use crate::Config;
 use crate::tls::TlsConfigs;
 pub use daemon::credential::CredentialError;
-use std::path::Path;
+use daemon::keys::{Keys, Reading};
 use wire::token::Verifier;
 
 /// What the files hold, checked.
@@ -13,30 +13,22 @@ pub struct Credentials {
     pub tls: TlsConfigs,
     /// For join tokens.
     pub verifier: Verifier,
+    /// The keys the verifier has.
+    pub keys: Reading,
 }
 
 impl Credentials {
-    /// Reads and checks all files.
+    /// Reads and checks all files; keys that must be fetched are those that `keys` knows already.
     ///
     /// # Errors
     /// The first that can't be used.
-    pub fn load(config: &Config) -> Result<Self, CredentialError> {
+    pub fn load(config: &Config, keys: &Keys) -> Result<Self, CredentialError> {
         let identity = daemon::credential::identity(
             ("tls.certificate", &config.tls.certificate),
             ("tls.key", &config.tls.key),
         )?;
-        let verifier = read_keys(&config.zone, &config.token_keys)?;
-        Ok(Self { tls: TlsConfigs::new(&identity), verifier })
+        let keys = keys.read("tokens.keys", &config.token_keys, &config.fetching)?;
+        let verifier = Verifier::new(&[&config.zone], keys.sources().keys());
+        Ok(Self { tls: TlsConfigs::new(&identity), verifier, keys })
     }
-}
-
-fn read_keys(zone: &str, file: &Path) -> Result<Verifier, CredentialError> {
-    let text = daemon::credential::text("tokens.keys", file)?;
-    Verifier::from_jwks(zone, &text).map_err(|cause| CredentialError {
-        key: "tokens.keys",
-        reason: format!("{} can't be used: {cause}", file.display()),
-        remedy:
-            "Get the zone's public keys as JWKS: Ed25519 keys (RFC 8037), each with its own kid."
-                .to_owned(),
-    })
 }

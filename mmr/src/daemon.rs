@@ -7,31 +7,38 @@ use crate::credentials::Credentials;
 use crate::door::{self, DoorConfig, DoorError, DoorHandle, DoorLimits};
 use crate::exchange::{Exchange, WorkerOrder};
 use crate::express::{Express, ExpressChoice, ExpressError, Prepared, Sizes};
+use crate::key_thread::KeyThread;
 use crate::network::sockets::{self, Listening, SocketOptions};
 use crate::network::{self, Backend};
 use crate::stats;
+use crate::tls::TlsConfigs;
 use crate::worker::{self, WorkerConfig, WorkerHandle};
 use crate::{Config, Error, addresses, capabilities, startup};
+use daemon::keys::{Fetches, Keys};
 use router::{MeetingsConfig, RouterConfig, WorkerId, limits};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wire::control::Addresses;
 use wire::stats::Stats;
+use wire::token::Verifier;
 
 /// A running router. Dropped, it ends as with [`Daemon::stop`], and blocks for as long as that
 /// takes.
 pub struct Daemon {
     about: Arc<About>,
+    keys: Arc<Keys>,
     control: Handle,
     threads: Threads,
 }
 
 /// What runs, in the order it is ended.
 struct Threads {
+    /// Where keys are fetched.
+    keys: OnceLock<KeyThread>,
     control: Option<(Handle, JoinHandle<()>)>,
     admin_socket: Option<PathBuf>,
     door: Option<DoorHandle>,
@@ -55,7 +62,9 @@ impl Daemon {
     }
 
     fn start_threads(config: Config) -> Result<Self, Error> {
-        let credentials = Credentials::load(&config)?;
+        let fetches = Fetches::default();
+        let keys = Arc::new(Keys::new(fetches.clone()));
+        let Credentials { tls, verifier, keys: reading } = Credentials::load(&config, &keys)?;
         let count = worker_count(&config);
         let backend = network::choose(config.workers.backend).map_err(no_backend)?;
         if let Some(fallback) = &backend.fallback {
@@ -73,7 +82,7 @@ impl Daemon {
         let mut threads = Threads::new(exchange);
         let sockets = std::mem::take(&mut listening.workers);
         let cores = threads.start_workers(&config, backend.backend, sockets)?;
-        let door = start_door(&config, &credentials, &threads.exchange)?;
+        let door = start_door(&config, &tls, &threads.exchange)?;
         let bound = Addresses {
             udp: listening.addresses,
             tcp: door.tcp().to_vec(),
@@ -90,10 +99,16 @@ impl Daemon {
             connections_max: config.limits.connections,
             backend: backend.backend,
             door_backend: door.backend(),
+            fetches,
             express: express.as_ref().map(|it| it.interfaces().to_vec()).map_err(String::clone),
         });
         threads.door = Some(door);
-        let control = threads.start_control(&config, credentials, &about, express.ok())?;
+        let control = threads.start_control(&config, (tls, verifier), &about, express.ok())?;
+        let fetched = reading.sources().has_urls();
+        keys.exchange(reading, || {});
+        if fetched {
+            threads.fetch_keys(&keys, &control, &config.zone)?;
+        }
         tracing::info!(
             version = crate::about::VERSION,
             zone = about.zone,
@@ -106,7 +121,12 @@ impl Daemon {
             tls = ?about.addresses.tls,
             "running"
         );
-        Ok(Self { about, control, threads })
+        Ok(Self { about, keys, control, threads })
+    }
+
+    /// When the keys are there that must be fetched, or were asked for at least: some seconds at most.
+    pub async fn ready(&self) {
+        self.keys.ready().await;
     }
 
     /// Closes every channel and connection and ends every thread; takes two seconds at most.
@@ -163,8 +183,12 @@ impl Daemon {
     /// # Errors
     /// A file can't be used: nothing has changed then. Or [`Error::Ended`].
     pub async fn reload(&self, config: &Config) -> Result<(), Error> {
-        let Credentials { tls, verifier } = Credentials::load(config)?;
-        self.control.reload(Reload { tls, verifier, marks: config.marks }).await
+        let Credentials { tls, verifier, keys: reading } = Credentials::load(config, &self.keys)?;
+        if reading.sources().has_urls() {
+            self.threads.fetch_keys(&self.keys, &self.control, &self.about.zone)?;
+        }
+        let reload = Reload { tls, verifier, marks: config.marks };
+        self.control.reload(reload, |send| self.keys.exchange(reading, send)).await
     }
 
     /// A thread that has ended although nobody asked it to. The daemon can't go on well without it.
@@ -197,6 +221,7 @@ impl Daemon {
 impl Threads {
     fn new(exchange: Exchange) -> Self {
         Self {
+            keys: OnceLock::new(),
             control: None,
             admin_socket: None,
             door: None,
@@ -246,7 +271,7 @@ impl Threads {
     fn start_control(
         &mut self,
         config: &Config,
-        credentials: Credentials,
+        (tls, verifier): (TlsConfigs, Verifier),
         about: &Arc<About>,
         express: Option<Express>,
     ) -> Result<Handle, Error> {
@@ -270,8 +295,8 @@ impl Threads {
                 routes: config.limits.routes,
                 participants_per_meeting: config.limits.participants_per_meeting,
             },
-            tls: credentials.tls,
-            verifier: credentials.verifier,
+            tls,
+            verifier,
             marks: config.marks,
             channels: config.limits.channels,
             channels_per_address: config.limits.channels_per_address,
@@ -283,6 +308,20 @@ impl Threads {
         })?;
         self.control = Some((handle.clone(), thread));
         Ok(handle)
+    }
+
+    /// Starts the thread that fetches keys, unless it runs already.
+    fn fetch_keys(&self, keys: &Arc<Keys>, control: &Handle, zone: &str) -> Result<(), Error> {
+        if self.keys.get().is_some() {
+            return Ok(());
+        }
+        let thread = KeyThread::start(keys, control, zone).map_err(|cause| {
+            let remedy = "Allow more threads and open files.";
+            Error::system("the thread that fetches keys can't be started", cause, remedy)
+        })?;
+        // Another that was started meanwhile is as good.
+        let _ = self.keys.set(thread);
+        Ok(())
     }
 
     fn stop_workers(&mut self) {
@@ -306,6 +345,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
+        drop(self.keys.take());
         if let Some((handle, thread)) = self.control.take() {
             handle.stop();
             // A panic was told by the panic hook already.
@@ -397,13 +437,13 @@ fn warn(listening: &Listening, backend: Backend, config: &Config) {
 
 fn start_door(
     config: &Config,
-    credentials: &Credentials,
+    tls: &TlsConfigs,
     exchange: &Arc<Exchange>,
 ) -> Result<DoorHandle, Error> {
     let door = DoorConfig {
         tcp: socket_addresses(config, config.listen.media_port),
         tls: socket_addresses(config, config.listen.tls_port),
-        tls_config: Arc::clone(&credentials.tls.media),
+        tls_config: Arc::clone(&tls.media),
         marks: config.marks,
         backend: config.workers.backend,
         limits: DoorLimits {

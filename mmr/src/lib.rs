@@ -18,6 +18,7 @@ mod error;
 pub mod exchange;
 pub mod express;
 mod files;
+mod key_thread;
 mod metrics;
 pub mod network;
 pub mod packet;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 use expect_test::{Expect, expect};
-use mmr::config::{Config, TlsFiles};
+use mmr::config::{Config, KeySource, TlsFiles};
 use std::path::Path;
 
 const REQUIRED: &str = "\
@@ -68,7 +68,7 @@ fn the_commented_file_shows_every_key_with_its_default() {
 fn relative_paths_count_from_the_files_folder() {
     let config = parse(REQUIRED).unwrap();
     assert_eq!(config.tls.certificate, Path::new("/etc/mmr/certificate.pem"));
-    assert_eq!(config.token_keys, Path::new("/etc/mmr/keys.json"));
+    assert_eq!(config.token_keys, [KeySource::File("/etc/mmr/keys.json".into())]);
     let config = parse(&format!("{REQUIRED}[admin]\nsocket = \"admin.sock\"\n")).unwrap();
     assert_eq!(config.admin_socket.as_deref(), Some(Path::new("/etc/mmr/admin.sock")));
     let config = parse(&format!("{REQUIRED}[admin]\nsocket = \"\"\n")).unwrap();
@@ -216,7 +216,7 @@ fn says_where_what_and_what_to_do() {
     check(
         "[telemetry]\non = true\n",
         expect![
-            "/etc/mmr/mmr.toml:7: telemetry: unknown field `telemetry`, expected one of `zone`, `listen`, `workers`, `buffers`, `dscp`, `tls`, `tokens`, `limits`, `admin`, `drain`, `log`. Mend the key's name or remove it; mmr.toml of the source tree lists every key."
+            "/etc/mmr/mmr.toml:7: telemetry: unknown field `telemetry`, expected one of `zone`, `listen`, `workers`, `buffers`, `dscp`, `tls`, `tokens`, `keys`, `limits`, `admin`, `drain`, `log`. Mend the key's name or remove it; mmr.toml of the source tree lists every key."
         ],
     );
     check(
@@ -255,7 +255,7 @@ fn says_which_key_is_missing_and_where_it_belongs() {
     missing(
         "zone = \"z\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n",
         expect![
-            "/etc/mmr/mmr.toml:1: tokens.keys: the key is missing and has no default. Name the JWKS file with the zone's public keys for join tokens."
+            "/etc/mmr/mmr.toml:1: tokens.keys: the key is missing and has no default. Name the zone's public keys for join tokens: a JWKS file, or an https:// URL."
         ],
     );
 }

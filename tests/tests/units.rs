@@ -338,7 +338,8 @@ fn configuration(address: &str, workers: &str) -> String {
     format!(
         "zone = \"dev\"\n\
          [tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"\n\
-         [tokens]\nkeys = \"token-keys.json\"\n\
+         [tokens]\nkeys = [\"token-keys.json\", \"https://localhost:1/keys\"]\n\
+         [keys]\nauthority = \"ca.pem\"\ncache = \"cache\"\ninterval = \"1s\"\n\
          [admin]\nsocket = \"admin.sock\"\n\
          [listen]\naddresses = [\"{address}\", \"::1\"]\n\
          [workers]\n{workers}\ncount = 2\n\

@@ -8,7 +8,7 @@ use ::daemon::credential::{CredentialError, identity, text};
 use rustls::ServerConfig;
 use std::path::Path;
 use std::sync::Arc;
-use wire::token::{Signer, Verifier, public_jwks};
+use wire::token::{PublicKeys, Signer, Verifier, public_jwks};
 
 /// What the files hold, checked.
 pub(crate) struct Credentials {
@@ -40,9 +40,10 @@ impl Credentials {
             }
         }
         let names: Vec<&str> = zones.names().collect();
-        let verifier = Verifier::of_zones(&names, &public_jwks(&signers));
+        let public = PublicKeys::from_jwks(&public_jwks(&signers));
+        let public = public.expect("each signer has a name of its own");
         Ok(Self {
-            verifier: verifier.expect("each signer has a name of its own"),
+            verifier: Verifier::new(&names, public),
             tls: identity(certificate, ("tls.key", config.tls.key.as_path()))?.https(),
             signers,
             operators: Bearers::load("operators.tokens", config.operators.as_deref())?,

@@ -3,17 +3,15 @@
 use crate::config::{Config, Zone as Configured};
 use crate::limits::{HEALTH_PATIENCE, PONG_LEN_MAX};
 use ::daemon::credential::CredentialError;
-use ::daemon::identity::{provider, roots};
+use ::daemon::https::Client;
 use futures_util::future::join_all;
-use rustls::ClientConfig;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::time::timeout;
 use wire::zone::{PING_PATH, Pong};
 
 /// All zones, as they are listed.
 pub struct Zones {
     zones: Vec<Zone>,
-    http: reqwest::Client,
+    client: Client,
 }
 
 /// One zone.
@@ -34,12 +32,13 @@ impl Zones {
             configured: zone.clone(),
             answer: zone.controllers.iter().map(|_| AtomicBool::new(false)).collect(),
         };
-        Ok(Self { zones: config.zones.iter().map(zone).collect(), http: client(config)? })
+        let client = Client::new("health.authority", &config.health.authority, HEALTH_PATIENCE)?;
+        Ok(Self { zones: config.zones.iter().map(zone).collect(), client })
     }
 
     /// Asks every controller of every zone at once.
     pub async fn check(&self) {
-        join_all(self.zones.iter().map(|zone| zone.check(&self.http))).await;
+        join_all(self.zones.iter().map(|zone| zone.check(&self.client))).await;
     }
 
     /// Those with a controller that answers, as they are listed.
@@ -67,14 +66,11 @@ impl Zones {
 }
 
 impl Zone {
-    async fn check(&self, http: &reqwest::Client) {
+    async fn check(&self, client: &Client) {
         let name = &self.configured.name;
         let asked = self.configured.controllers.iter().zip(&self.answer);
         join_all(asked.map(|(url, answers)| async move {
-            let found = match timeout(HEALTH_PATIENCE, ping(http, url, name)).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err("no answer in time".to_owned()),
-            };
+            let found = ping(client, url, name).await;
             let before = answers.swap(found.is_ok(), Ordering::Relaxed);
             match found {
                 Ok(()) if !before => tracing::info!(zone = name, url, "the controller answers"),
@@ -98,39 +94,11 @@ impl Zone {
 }
 
 /// Whether a controller of this zone is there.
-async fn ping(http: &reqwest::Client, url: &str, zone: &str) -> Result<(), String> {
-    let asked = http.get(format!("{url}{PING_PATH}")).send().await;
-    let mut answer = asked.map_err(|error| error.without_url().to_string())?;
-    if !answer.status().is_success() {
-        return Err(format!("status {}", answer.status()));
-    }
-    let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|error| error.to_string())? {
-        body.extend_from_slice(&piece);
-        if body.len() > PONG_LEN_MAX {
-            return Err("a longer answer than a controller gives".to_owned());
-        }
-    }
-    match serde_json::from_slice::<Pong>(&body) {
+async fn ping(client: &Client, url: &str, zone: &str) -> Result<(), String> {
+    let asked = client.get(&format!("{url}{PING_PATH}"), PONG_LEN_MAX).await;
+    match serde_json::from_slice::<Pong>(&asked.map_err(|error| error.to_string())?) {
         Ok(pong) if pong.zone == zone => Ok(()),
         Ok(pong) => Err(format!("it is of the zone {:?}", pong.zone)),
         Err(_) => Err("this is no controller".to_owned()),
     }
-}
-
-fn client(config: &Config) -> Result<reqwest::Client, CredentialError> {
-    const KEY: &str = "health.authority";
-    let roots =
-        roots(&config.health.authority).map_err(|error| CredentialError::of_file(KEY, &error))?;
-    let tls = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("aws-lc-rs has the suites of both versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-    builder.build().map_err(|cause| CredentialError {
-        key: KEY,
-        reason: format!("no HTTP client can be made: {cause}"),
-        remedy: "Allow more memory and open files.".into(),
-    })
 }

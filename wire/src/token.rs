@@ -10,7 +10,7 @@ use crate::Kind;
 use crate::limits::{NAME_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LIFETIME_S_MAX};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
-pub use keys::{KeyError, Signer, public_jwks};
+pub use keys::{KeyError, PublicKeys, Signer, public_jwks};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -78,20 +78,19 @@ const LEEWAY_S: u64 = 5;
 
 /// Checks tokens against the zone's public keys. Single use is the caller's to keep, by `jti`.
 pub struct Verifier {
-    keys: keys::PublicKeys,
+    keys: PublicKeys,
     validation: Validation,
 }
 
 impl Verifier {
-    /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are
-    /// refused.
-    pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
-        Self::of_zones(&[zone], jwks)
+    /// For tokens of any of these zones, signed with any of these keys.
+    pub fn new(zones: &[&str], keys: PublicKeys) -> Self {
+        Self { keys, validation: validation(zones) }
     }
 
-    /// The same for tokens of any of these zones.
-    pub fn of_zones(zones: &[&str], jwks: &str) -> Result<Self, KeyError> {
-        Ok(Self { keys: keys::public_keys(jwks)?, validation: validation(zones) })
+    /// For one zone, with the keys of one JWKS document: see [`PublicKeys::from_jwks`].
+    pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
+        Ok(Self::new(&[zone], PublicKeys::from_jwks(jwks)?))
     }
 
     /// Size first, then header, then signature, audience and times (Unix seconds, 5 s of leeway).
@@ -114,7 +113,7 @@ fn validation(audiences: &[&str]) -> Validation {
 
 /// The header's `typ` and the claims of a JWT that was signed with one of the keys.
 fn open<C: DeserializeOwned>(
-    keys: &keys::PublicKeys,
+    keys: &PublicKeys,
     validation: &Validation,
     token: &str,
 ) -> Result<(Option<String>, C), TokenError> {
@@ -126,7 +125,7 @@ fn open<C: DeserializeOwned>(
     if header.alg != Algorithm::EdDSA || header.crit.is_some() {
         return Err(TokenError::Malformed);
     }
-    let key = header.kid.and_then(|kid| keys.get(&kid)).ok_or(TokenError::UnknownKey)?;
+    let key = header.kid.and_then(|kid| keys.named(&kid)).ok_or(TokenError::UnknownKey)?;
     let opened = jsonwebtoken::decode::<C>(token, key, validation);
     let claims = opened.map_err(|error| match error.kind() {
         ErrorKind::InvalidSignature | ErrorKind::InvalidAudience => TokenError::Forged,

@@ -4,6 +4,7 @@ use crate::config::{Config, Etcd, TlsFiles};
 use ::daemon::bearer::Bearers;
 use ::daemon::credential::CredentialError;
 use ::daemon::identity::{https_protocols, provider, roots};
+use ::daemon::keys::Sources;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::Path;
@@ -11,31 +12,29 @@ use std::sync::Arc;
 use wire::token::{KeyError, Signer, TicketVerifier, Verifier};
 
 /// What the files hold, checked.
+#[derive(Clone)]
 pub struct Credentials {
     /// For the listener.
     pub(crate) tls: Arc<ServerConfig>,
     /// For join tokens.
-    pub(crate) verifier: Verifier,
+    pub(crate) verifier: Arc<Verifier>,
     /// For tickets.
-    pub(crate) tickets: TicketVerifier,
+    pub(crate) tickets: Arc<TicketVerifier>,
     /// Makes both.
-    pub(crate) signer: Signer,
+    pub(crate) signer: Arc<Signer>,
     /// Of agents.
-    pub(crate) agents: Bearers,
+    pub(crate) agents: Arc<Bearers>,
     /// Of operators.
-    pub(crate) operators: Bearers,
+    pub(crate) operators: Arc<Bearers>,
 }
 
 impl Credentials {
-    /// Reads and checks all files.
+    /// Reads and checks all files but those of `join_keys`, which are the join tokens'.
     ///
     /// # Errors
     /// The first that can't be used.
-    pub fn load(config: &Config) -> Result<Self, CredentialError> {
+    pub fn load(config: &Config, join_keys: &Sources) -> Result<Self, CredentialError> {
         let tokens = &config.tokens;
-        let keys = ::daemon::credential::text("tokens.keys", &tokens.keys)?;
-        let verifier = Verifier::from_jwks(&config.zone, &keys)
-            .map_err(|cause| wrong_keys("tokens.keys", &tokens.keys, &cause))?;
         let pem = ::daemon::credential::text("tokens.signing_key", &tokens.signing_key)?;
         let signer = Signer::from_pem(&pem).map_err(|cause| CredentialError {
             key: "tokens.signing_key",
@@ -51,7 +50,19 @@ impl Credentials {
             .map_err(|cause| wrong_keys("tokens.ticket_keys", file, &cause))?;
         let agents = Bearers::load("agents.tokens", config.agents.tokens.as_deref())?;
         let operators = Bearers::load("operators.tokens", config.operators.as_deref())?;
-        Ok(Self { tls: server_config(config)?, verifier, tickets, signer, agents, operators })
+        Ok(Self {
+            tls: server_config(config)?,
+            verifier: Arc::new(Verifier::new(&[&config.zone], join_keys.keys())),
+            tickets: Arc::new(tickets),
+            signer: Arc::new(signer),
+            agents: Arc::new(agents),
+            operators: Arc::new(operators),
+        })
+    }
+
+    /// The same with other keys of join tokens.
+    pub(crate) fn with_keys(&self, zone: &str, keys: &Sources) -> Self {
+        Self { verifier: Arc::new(Verifier::new(&[zone], keys.keys())), ..self.clone() }
     }
 }
 

@@ -8,19 +8,25 @@ use crate::store::etcd::EtcdStore;
 use crate::store::redb::RedbStore;
 use crate::store::{Store, StoreError};
 use ::daemon::credential::CredentialError;
+use ::daemon::keys::{Fetches, Keys, Sources};
 use ::daemon::server::{Limits, ListenError, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// The configuration's key that names where keys come from.
+pub(crate) const KEYS: &str = "tokens.keys";
+
 /// A running controller. Ends when dropped; [`Daemon::stop`] lets requests under way finish.
 pub struct Daemon {
     controller: Arc<Controller>,
+    keys: Arc<Keys>,
     addresses: Vec<SocketAddr>,
     end: watch::Sender<()>,
     serving: JoinHandle<()>,
     exchanging: JoinHandle<()>,
+    refreshing: JoinHandle<()>,
 }
 
 /// Why a controller could not start.
@@ -40,14 +46,19 @@ pub enum Error {
 
 impl Daemon {
     /// Starts on the runtime of the caller. An etcd cluster that can't be reached is no error: it
-    /// may come back.
+    /// may come back. Keys that must be fetched come a little later: see [`Daemon::ready`].
     ///
     /// # Errors
     /// When a file, the store, or an address can't be used.
     pub fn start(config: &Config) -> Result<Self, Error> {
-        let credentials = Credentials::load(config)?;
+        let fetches = Fetches::default();
+        let keys = Arc::new(Keys::new(fetches.clone()));
+        let reading = keys.read(KEYS, &config.tokens.keys, &config.fetching)?;
+        let credentials = Credentials::load(config, reading.sources())?;
         let store = open_store(config)?;
-        let controller = Arc::new(Controller::new(config, credentials, store, rand::random()));
+        let mut controller = Controller::new(config, credentials, store, rand::random());
+        controller.counts.fetches = fetches;
+        let controller = Arc::new(controller);
         let site = Site::new(Arc::clone(&controller), &config.limits);
         let limits = Limits {
             connections: config.limits.connections,
@@ -63,7 +74,14 @@ impl Daemon {
             tokio::spawn(async move { controller.exchange().await })
         };
         let serving = tokio::spawn(server.serve(ended));
-        Ok(Self { controller, addresses, end, serving, exchanging })
+        keys.exchange(reading, || {});
+        let refreshing = tokio::spawn(refresh(Arc::clone(&keys), Arc::clone(&controller)));
+        Ok(Self { controller, keys, addresses, end, serving, exchanging, refreshing })
+    }
+
+    /// When the keys are there that must be fetched, or were asked for at least: some seconds at most.
+    pub async fn ready(&self) {
+        self.keys.ready().await;
     }
 
     /// New certificates, keys and tokens.
@@ -71,7 +89,9 @@ impl Daemon {
     /// # Errors
     /// When a file can't be used; nothing is changed then.
     pub fn reload(&self, config: &Config) -> Result<(), CredentialError> {
-        self.controller.replace_credentials(Credentials::load(config)?);
+        let reading = self.keys.read(KEYS, &config.tokens.keys, &config.fetching)?;
+        let credentials = Credentials::load(config, reading.sources())?;
+        self.keys.exchange(reading, || self.controller.replace_credentials(credentials));
         Ok(())
     }
 
@@ -82,6 +102,8 @@ impl Daemon {
         let _ = (&mut self.serving).await;
         self.exchanging.abort();
         let _ = (&mut self.exchanging).await;
+        self.refreshing.abort();
+        let _ = (&mut self.refreshing).await;
     }
 
     /// Where it listens.
@@ -100,7 +122,16 @@ impl Drop for Daemon {
         let _ = self.end.send(());
         self.serving.abort();
         self.exchanging.abort();
+        self.refreshing.abort();
     }
+}
+
+async fn refresh(keys: Arc<Keys>, controller: Arc<Controller>) {
+    let take = |sources: &Sources| {
+        controller.replace_keys(sources);
+        true
+    };
+    keys.refresh(take).await;
 }
 
 /// The store a configuration asks for.

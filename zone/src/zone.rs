@@ -2,6 +2,7 @@
 
 use client::{ControllerUrl, Destination, Token};
 use mmr::Config as MmrConfig;
+use mmr::config::KeySource;
 use mmr::dev::{ADMIN_SOCKET, Dev};
 use std::error::Error;
 use std::net::{Ipv6Addr, UdpSocket};
@@ -80,7 +81,7 @@ impl Zone {
         config.listen.media_port = ports.media;
         config.listen.tls_port = ports.tls;
         // Nobody comes in but by the controller.
-        config.token_keys = self.keys.dir().join("token-keys.json");
+        config.token_keys = vec![KeySource::File(self.keys.dir().join("token-keys.json"))];
         change(&mut config);
         let daemon = mmr::Daemon::start(config)?;
         let agent = zc_agent::Agent::start(&self.agent_config(id.clone(), &dev))?;

@@ -8,7 +8,7 @@ mod source;
 pub use error::ConfigError;
 pub use listen::{Listen, ListenTable, TlsFiles, TlsTable};
 pub use size::{parse_duration, parse_size};
-pub use source::{List, Number, Source, Text, line_of};
+pub use source::{List, Number, OneOrMany, Source, Text, Texts, line_of};
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! A configuration's text, and where in it a value stands.
 
 use super::{ConfigError, parse_duration};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,29 @@ pub type Text = Option<Spanned<String>>;
 pub type Number = Option<Spanned<i64>>;
 /// A list as it stands in a file.
 pub type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
+
+/// One text or a list of them, as it stands in a file.
+pub type Texts = Option<Spanned<OneOrMany>>;
+
+/// One text or several.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "invalid type: expected a text, or a list of texts")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several, or none.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+}
 
 impl Source<'_> {
     /// A value that can't be used.

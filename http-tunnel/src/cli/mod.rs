@@ -4,7 +4,10 @@ mod args;
 mod run;
 
 use crate::config::Config;
+use crate::daemon::{KEYS, sources};
 use crate::site::Rules;
+use ::daemon::credential::CredentialError;
+use ::daemon::keys::{Fetches, Keys};
 use ::daemon::{Failure, say};
 use args::{Args, Command, ConfigArgs};
 use std::process::ExitCode;
@@ -19,7 +22,10 @@ pub fn main() -> ExitCode {
 
 fn check(args: &ConfigArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
-    Rules::load(&config).map_err(|error| Failure::from(error.located(&args.config)))?;
+    let located = |error: CredentialError| Failure::from(error.located(&args.config));
+    let keys = Keys::new(Fetches::default());
+    let read = keys.read(KEYS, sources(&config), &config.fetching).map_err(located)?;
+    Rules::load(&config, read.sources()).map_err(located)?;
     if config.operators.is_none() {
         say("note: without operators.tokens nobody may see the metrics\n")?;
     }

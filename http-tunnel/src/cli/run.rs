@@ -25,6 +25,7 @@ async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure>
         Error::Credential(error) => Failure::from(error.located(&args.config)),
         other => Failure::failed(other),
     })?;
+    daemon.ready().await;
     for address in daemon.addresses() {
         tracing::info!(%address, zones = config.zones.len(), "listening");
     }
@@ -50,11 +51,11 @@ fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) {
     systemd::reloading();
     match try_reload(daemon, args) {
         Ok(config) => {
-            let Config { tls, zones, private, operators, .. } = config.clone();
-            *running = Config { tls, zones, private, operators, ..running.clone() };
+            let Config { tls, zones, fetching, private, operators, .. } = config.clone();
+            *running = Config { tls, zones, fetching, private, operators, ..running.clone() };
             if *running != config {
                 tracing::warn!(
-                    "other keys than tls, zones, names and operators changed too: they need a restart"
+                    "other keys than tls, zones, keys, names and operators changed too: they need a restart"
                 );
             }
             tracing::info!("certificates, zones and tokens were read again");

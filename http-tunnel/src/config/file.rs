@@ -8,8 +8,9 @@ use crate::limits::{
 };
 use crate::target::Target;
 use ::daemon::config::{
-    ConfigError, List, ListenTable, Number, Source, Text, TlsTable, parse_size,
+    ConfigError, List, ListenTable, Number, Source, Text, Texts, TlsTable, parse_size,
 };
+use ::daemon::keys::KeysTable;
 use ::daemon::log::LogTable;
 use ::daemon::pace::Pace;
 use ipnet::IpNet;
@@ -28,6 +29,8 @@ struct File {
     #[serde(default)]
     zones: Vec<ZoneTable>,
     #[serde(default)]
+    keys: KeysTable,
+    #[serde(default)]
     names: NamesTable,
     #[serde(default)]
     operators: OperatorsTable,
@@ -43,7 +46,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct ZoneTable {
     name: Text,
-    keys: Text,
+    keys: Texts,
     controllers: List<String>,
     mmrs: List<String>,
 }
@@ -95,6 +98,7 @@ impl File {
             listen: self.listen.check(source)?,
             tls: self.tls.check(source)?,
             zones: zones(source, self.zones)?,
+            fetching: self.keys.check(source, "http-tunnel")?,
             private: self.names.check(source)?,
             operators: source.file(self.operators.tokens),
             limits: self.limits.check(source)?,
@@ -128,8 +132,9 @@ fn zones(source: Source<'_>, tables: Vec<ZoneTable>) -> Result<Vec<Zone>, Config
 impl ZoneTable {
     fn check(self, source: Source<'_>) -> Result<Zone, ConfigError> {
         let name = source.zone(self.name)?;
-        let remedy = "Name the JWKS file with the public keys of its join tokens and tickets.";
-        let keys = source.required(self.keys, "zones.keys", remedy)?;
+        let remedy =
+            "Name the public keys of its join tokens and tickets: JWKS files, or https:// URLs.";
+        let keys = source.key_sources(self.keys, "zones.keys", remedy)?;
         let mut targets = Vec::new();
         for list in [self.controllers, self.mmrs].into_iter().flatten() {
             for text in list.into_inner() {
@@ -142,7 +147,7 @@ impl ZoneTable {
                 "List the zone's controllers and MMRs as \"host:port\", 1 to 16384 of them.",
             ));
         }
-        Ok(Zone { name, keys: source.path(&keys), targets })
+        Ok(Zone { name, keys, targets })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::accounts::Allowance;
 use crate::target::Target;
 use ::daemon::config::ConfigError;
 pub use ::daemon::config::{Listen, TlsFiles};
+pub use ::daemon::keys::{Fetching, KeySource};
 use ::daemon::log::Log;
 use ::daemon::pace::Pace;
 use ipnet::IpNet;
@@ -28,6 +29,8 @@ pub struct Config {
     pub tls: TlsFiles,
     /// Where it leads to.
     pub zones: Vec<Zone>,
+    /// How keys are fetched that are elsewhere.
+    pub fetching: Fetching,
     /// Networks that are not public, which names of targets may yet resolve to.
     pub private: Vec<IpNet>,
     /// File with the bearer tokens of operators, one a line; nobody may see metrics without.
@@ -45,8 +48,8 @@ pub struct Config {
 pub struct Zone {
     /// The audience of its tokens.
     pub name: String,
-    /// JWKS with the keys of its tokens and tickets.
-    pub keys: PathBuf,
+    /// Where the public keys of its tokens and tickets are.
+    pub keys: Vec<KeySource>,
     /// Its controllers and MMRs.
     pub targets: Vec<Target>,
 }

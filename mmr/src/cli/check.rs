@@ -4,11 +4,14 @@ use super::args::ConfigArgs;
 use super::{Failure, say};
 use crate::Config;
 use crate::credentials::Credentials;
+use daemon::keys::{Fetches, Keys};
 use std::path::Path;
 
 pub(super) fn check(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    Credentials::load(&config).map_err(|error| Failure::config(error.located(&args.config)))?;
+    let keys = Keys::new(Fetches::default());
+    Credentials::load(&config, &keys)
+        .map_err(|error| Failure::config(error.located(&args.config)))?;
     say(&format!("{} can be used\n", args.config.display()))
 }
 

@@ -20,6 +20,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
             other => Failure::failed(other),
         })?;
         capabilities::give_up();
+        daemon.ready().await;
         let ended = supervisor.watch(&daemon).await;
         daemon.stop().await;
         ended

@@ -127,7 +127,7 @@ async fn reload(daemon: &Daemon, file: &Path, running: &mut Config) {
         Ok(config) => {
             if !differs_only_in_what_reloads(running, &config) {
                 tracing::warn!(
-                    "other keys than dscp, tls and tokens changed too: they need a restart"
+                    "other keys than dscp, tls, tokens and keys changed too: they need a restart"
                 );
             }
             tracing::info!("certificates, token keys and DSCP were read again");
@@ -148,8 +148,8 @@ async fn try_reload(daemon: &Daemon, file: &Path) -> Result<Config, String> {
 }
 
 fn differs_only_in_what_reloads(running: &Config, new: &Config) -> bool {
-    let Config { marks, tls, token_keys, .. } = running.clone();
-    Config { marks, tls, token_keys, ..new.clone() } == *running
+    let Config { marks, tls, token_keys, fetching, .. } = running.clone();
+    Config { marks, tls, token_keys, fetching, ..new.clone() } == *running
 }
 
 /// systemd's watchdog, when the unit has one: fed only while every worker takes its turns.

@@ -4,12 +4,13 @@
 use super::{Buffers, Config, ConfigError, Limits, Listen, Workers, parse_duration, parse_size};
 use crate::express::ExpressChoice;
 use crate::network::BackendChoice;
-use daemon::config::{List, Number, Source, Text, TlsTable};
+use daemon::config::{List, Number, Source, Text, Texts, TlsTable};
+use daemon::keys::KeysTable;
 use daemon::log::LogTable;
 use router::limits;
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use wire::mark::{Dscp, Marks};
 
@@ -29,6 +30,8 @@ struct File {
     tls: TlsTable,
     #[serde(default)]
     tokens: TokensTable,
+    #[serde(default)]
+    keys: KeysTable,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -77,7 +80,7 @@ struct DscpTable {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokensTable {
-    keys: Text,
+    keys: Texts,
 }
 
 #[derive(Default, Deserialize)]
@@ -115,12 +118,12 @@ impl File {
     fn check(self, source: Source<'_>) -> Result<Config, ConfigError> {
         let zone = source.zone(self.zone)?;
         let tls = self.tls.check(source)?;
-        let keys = source.required(
+        let token_keys = source.key_sources(
             self.tokens.keys,
             "tokens.keys",
-            "Name the JWKS file with the zone's public keys for join tokens.",
+            "Name the zone's public keys for join tokens: a JWKS file, or an https:// URL.",
         )?;
-        let defaults = Config::with_defaults(&zone, tls, source.path(&keys));
+        let defaults = Config { token_keys, ..Config::with_defaults(&zone, tls, PathBuf::new()) };
         let admin_socket = match self.admin.socket {
             None => defaults.admin_socket.clone(),
             Some(path) if path.get_ref().is_empty() => None,
@@ -139,6 +142,7 @@ impl File {
             marks: self.dscp.check(source)?,
             limits: self.limits.check(source)?,
             log: self.log.check(source)?,
+            fetching: self.keys.check(source, "mmr")?,
             admin_socket,
             drain_deadline,
             ..defaults

@@ -7,6 +7,7 @@
 mod file;
 
 pub use daemon::config::{ConfigError, TlsFiles, parse_duration, parse_size};
+pub use daemon::keys::{Fetching, KeySource};
 pub use daemon::log::{Log, LogFormat};
 
 use crate::express::ExpressChoice;
@@ -40,8 +41,10 @@ pub struct Config {
     pub marks: Marks,
     /// The certificate of the TLS port.
     pub tls: TlsFiles,
-    /// JWKS file with the zone's public keys for join tokens.
-    pub token_keys: PathBuf,
+    /// Where the zone's public keys for join tokens are.
+    pub token_keys: Vec<KeySource>,
+    /// How keys are fetched that are elsewhere.
+    pub fetching: Fetching,
     /// How much of everything.
     pub limits: Limits,
     /// The admin socket; `None` for none.
@@ -127,7 +130,8 @@ impl Config {
         file::parse(file, text)
     }
 
-    /// The values of every key that has a default, with the given names for the rest.
+    /// The values of every key that has a default, with the given names for the rest; the keys of join
+    /// tokens are in a file.
     pub fn with_defaults(zone: &str, tls: TlsFiles, token_keys: PathBuf) -> Self {
         Self {
             zone: zone.to_owned(),
@@ -136,7 +140,8 @@ impl Config {
             buffers: Buffers::default(),
             marks: Marks::DEFAULT,
             tls,
-            token_keys,
+            token_keys: vec![KeySource::File(token_keys)],
+            fetching: Fetching::with_defaults("mmr"),
             limits: Limits::default(),
             admin_socket: Some(PathBuf::from(ADMIN_SOCKET)),
             drain_deadline: Duration::from_secs(600),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::load::Meeting;
+use wire::token::Verifier;
 
 /// A worker that has not finished a turn for so long is stalled. Idle workers turn once a second at
 /// least: they are asked for a report.
@@ -51,8 +52,27 @@ impl Handle {
         self.ask(|reply| Command::Undrain(asker, reply)).await
     }
 
-    pub(crate) async fn reload(&self, reload: Reload) -> Result<(), Error> {
-        self.ask(|reply| Command::Reload(Box::new(reload), reply)).await
+    /// `in_turn` is called with what gives the order its place among others, and calls it.
+    pub(crate) async fn reload(
+        &self,
+        reload: Reload,
+        in_turn: impl FnOnce(&mut dyn FnMut()),
+    ) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let place = self.commands.reserve().await.map_err(|_| Error::Ended)?;
+        let mut order = Some((place, Command::Reload(Box::new(reload), reply)));
+        in_turn(&mut || {
+            if let Some((place, command)) = order.take() {
+                place.send(command);
+            }
+        });
+        drop(order);
+        answer.await.map_err(|_| Error::Ended)
+    }
+
+    /// New token keys; false when there is no room for that now.
+    pub(crate) fn try_replace_keys(&self, verifier: Verifier) -> bool {
+        self.commands.try_send(Command::Keys(Box::new(verifier))).is_ok()
     }
 
     /// Tells the thread to end. Blocks no longer than a full queue of commands takes.

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Undrain(Asker, oneshot::Sender<()>),
     /// New certificates, token keys and marks.
     Reload(Box<Reload>, oneshot::Sender<()>),
+    /// New token keys.
+    Keys(Box<Verifier>),
     /// Close every channel and end.
     Stop,
 }

@@ -285,6 +285,7 @@ impl Control {
                 self.reload(*reload);
                 let _ = reply.send(());
             }
+            Command::Keys(verifier) => self.tokens.replace_keys(*verifier),
             Command::Stop => {}
         }
     }

@@ -57,6 +57,19 @@ pub(super) const FAMILIES: &[Family] = &[
         vec![Sample { labels, value: Value::Integer(1) }]
     }),
     gauge("uptime_seconds", "Since start", |s| one(Value::Float(s.snapshot.uptime.as_secs_f64()))),
+    gauge("keys_age_seconds", "Since a URL last told its public keys, or was first asked", |s| {
+        let ages = s.about.fetches.ages_s().into_iter();
+        ages.map(|(url, age_s)| Sample { labels: vec![("url", url)], value: Value::Integer(age_s) })
+            .collect()
+    }),
+    counter("keys_fetches", "Times public keys were asked for, by outcome", |s| {
+        let outcomes = s.about.fetches.outcomes().into_iter();
+        let sample = |(outcome, count): (&str, u64)| Sample {
+            labels: vec![("outcome", outcome.to_owned())],
+            value: Value::Integer(count),
+        };
+        outcomes.map(sample).collect()
+    }),
     gauge("draining", "1 while newcomers are turned away", |s| {
         integer(u64::from(s.snapshot.draining.is_some()))
     }),

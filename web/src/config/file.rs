@@ -7,6 +7,7 @@ use crate::limits::{
     CONTROLLERS_MAX, KEYS_MAX, TUNNELS_MAX, ZONE_KEPT_MAX, ZONE_KEPT_MIN, ZONES_MAX,
 };
 use ::daemon::config::{ConfigError, List, ListenTable, Number, Source, Text, TlsTable};
+use ::daemon::https::AUTHORITIES;
 use ::daemon::log::LogTable;
 use ::daemon::pace::Pace;
 use serde::Deserialize;
@@ -236,7 +237,7 @@ impl ZoneTable {
 impl HealthTable {
     fn check(self, source: Source<'_>) -> Result<Health, ConfigError> {
         let second = Duration::from_secs(1);
-        let default = PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
+        let default = PathBuf::from(AUTHORITIES);
         Ok(Health {
             authority: source.file(self.authority).unwrap_or(default),
             interval: source.duration(self.interval, 5 * second, second..=60 * second)?,

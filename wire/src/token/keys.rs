@@ -37,8 +37,8 @@ pub enum KeyError {
     NotEd25519(String),
 }
 
-/// Signs tokens: `mmr dev`, `mmr token`, zone controllers, and later the web infrastructure. `Debug`
-/// never shows the key.
+/// Signs tokens: `mmr dev`, `mmr token`, zone controllers, the web infrastructure. `Debug` never shows
+/// the key.
 pub struct Signer {
     pair: Ed25519KeyPair,
     kid: String,
@@ -136,21 +136,48 @@ pub(super) fn thumbprint(x: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
 }
 
-/// By `kid`.
-pub(super) type PublicKeys = BTreeMap<String, DecodingKey>;
+/// Public keys by their `kid`, of one source or of several. With none at all nobody is let in.
+#[derive(Clone, Default)]
+pub struct PublicKeys(BTreeMap<String, DecodingKey>);
 
-pub(super) fn public_keys(jwks: &str) -> Result<PublicKeys, KeyError> {
-    let set: JwkSet =
-        serde_json::from_str(jwks).map_err(|error| KeyError::NotJwks(error.to_string()))?;
-    let mut keys = PublicKeys::new();
-    for jwk in &set.keys {
-        let kid = jwk.common.key_id.clone().ok_or(KeyError::Unnamed)?;
-        let key = ed25519(jwk).ok_or_else(|| KeyError::NotEd25519(kid.clone()))?;
-        if keys.insert(kid.clone(), key).is_some() {
-            return Err(KeyError::Duplicate(kid));
+impl PublicKeys {
+    /// From a JWKS document (RFC 7517); keys that are not Ed25519 or have no `kid` of their own are
+    /// refused, and so is a document without keys.
+    pub fn from_jwks(jwks: &str) -> Result<Self, KeyError> {
+        let set: JwkSet =
+            serde_json::from_str(jwks).map_err(|error| KeyError::NotJwks(error.to_string()))?;
+        let mut keys = BTreeMap::new();
+        for jwk in &set.keys {
+            let kid = jwk.common.key_id.clone().ok_or(KeyError::Unnamed)?;
+            let key = ed25519(jwk).ok_or_else(|| KeyError::NotEd25519(kid.clone()))?;
+            if keys.insert(kid.clone(), key).is_some() {
+                return Err(KeyError::Duplicate(kid));
+            }
+        }
+        if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(keys)) }
+    }
+
+    /// Takes another source's keys along. No source can replace a key of one before it.
+    pub fn add(&mut self, other: &Self) {
+        for (kid, key) in &other.0 {
+            self.0.entry(kid.clone()).or_insert_with(|| key.clone());
         }
     }
-    if keys.is_empty() { Err(KeyError::Empty) } else { Ok(keys) }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn named(&self, kid: &str) -> Option<&DecodingKey> {
+        self.0.get(kid)
+    }
+}
+
+impl std::fmt::Debug for PublicKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 fn ed25519(jwk: &Jwk) -> Option<DecodingKey> {

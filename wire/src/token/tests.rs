@@ -194,6 +194,24 @@ fn refuses_keys_that_are_none() {
 }
 
 #[test]
+fn keys_of_several_sources_count_and_none_replaces_another() {
+    // The second source claims the first one's name for a key of its own.
+    let (first, second, third) = (Signer::generate(), Signer::generate(), Signer::generate());
+    let liar = second.public_jwks().replace(second.kid(), first.kid());
+    let mut keys = PublicKeys::from_jwks(&first.public_jwks()).unwrap();
+    for jwks in [liar, third.public_jwks()] {
+        keys.add(&PublicKeys::from_jwks(&jwks).unwrap());
+    }
+    assert_eq!(keys.count(), 2);
+    let verifier = Verifier::new(&["dev", "test"], keys);
+    assert_eq!(verifier.verify(&first.sign(&claims()), NOW_S), Ok(claims()));
+    let elsewhere = Claims { aud: "test".into(), ..claims() };
+    assert_eq!(verifier.verify(&third.sign(&elsewhere), NOW_S), Ok(elsewhere));
+    let nobody = Verifier::new(&["dev"], PublicKeys::default());
+    assert_eq!(nobody.verify(&first.sign(&claims()), NOW_S), Err(TokenError::UnknownKey));
+}
+
+#[test]
 fn keys_are_never_shown() {
     let signer = Signer::generate();
     assert_eq!(format!("{signer:?}"), format!("Signer {{ kid: {:?}, .. }}", kid(&signer)));

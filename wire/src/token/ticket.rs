@@ -2,7 +2,7 @@
 //!
 //! A zone's controllers sign them and nobody else takes them: their audience is not the zone's.
 
-use super::{Claims, KeyError, Role, TokenError, keys};
+use super::{Claims, KeyError, PublicKeys, Role, TokenError};
 use crate::Kind;
 use crate::limits::{TICKET_LIFETIME_S_MAX, TOKEN_LEN_MAX};
 use jsonwebtoken::Validation;
@@ -76,15 +76,19 @@ pub fn zone_of(token: &str) -> Option<String> {
 
 /// Checks tickets against the public keys of a zone's controllers.
 pub struct TicketVerifier {
-    keys: keys::PublicKeys,
+    keys: PublicKeys,
     validation: Validation,
 }
 
 impl TicketVerifier {
-    /// From a JWKS document, as [`super::Verifier::from_jwks`].
+    /// For one zone's tickets, signed with any of these keys.
+    pub fn new(zone: &str, keys: PublicKeys) -> Self {
+        Self { keys, validation: super::validation(&[&audience(zone)]) }
+    }
+
+    /// The same with the keys of one JWKS document.
     pub fn from_jwks(zone: &str, jwks: &str) -> Result<Self, KeyError> {
-        let validation = super::validation(&[&audience(zone)]);
-        Ok(Self { keys: keys::public_keys(jwks)?, validation })
+        Ok(Self::new(zone, PublicKeys::from_jwks(jwks)?))
     }
 
     /// Size, header, signature, audience, times (Unix seconds, 5 s of leeway).

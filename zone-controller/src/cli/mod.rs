@@ -6,6 +6,8 @@ mod simulate;
 
 use crate::config::{Config, Store};
 use crate::credentials::{Credentials, etcd_client};
+use crate::daemon::KEYS;
+use ::daemon::keys::{Fetches, Keys};
 use ::daemon::{Failure, say};
 use args::{Args, Command, ConfigArgs};
 use std::process::ExitCode;
@@ -23,7 +25,9 @@ fn check(args: &ConfigArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
     let located =
         |error: ::daemon::credential::CredentialError| Failure::from(error.located(&args.config));
-    Credentials::load(&config).map_err(located)?;
+    let keys = Keys::new(Fetches::default());
+    let read = keys.read(KEYS, &config.tokens.keys, &config.fetching).map_err(located)?;
+    Credentials::load(&config, read.sources()).map_err(located)?;
     if let Store::Etcd(etcd) = &config.store {
         etcd_client(etcd).map_err(located)?;
     }

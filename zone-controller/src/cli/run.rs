@@ -17,6 +17,7 @@ async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure>
         Error::Credential(error) => Failure::from(error.located(&args.config)),
         other => Failure::failed(other),
     })?;
+    daemon.ready().await;
     for address in daemon.addresses() {
         tracing::info!(%address, zone = config.zone, "listening");
     }
@@ -34,11 +35,11 @@ fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) {
     systemd::reloading();
     match try_reload(daemon, args) {
         Ok(config) => {
-            let Config { tls, tokens, agents, operators, .. } = config.clone();
-            *running = Config { tls, tokens, agents, operators, ..running.clone() };
+            let Config { tls, tokens, fetching, agents, operators, .. } = config.clone();
+            *running = Config { tls, tokens, fetching, agents, operators, ..running.clone() };
             if *running != config {
                 tracing::warn!(
-                    "other keys than tls, tokens, agents and operators changed too: they need a restart"
+                    "other keys than tls, tokens, keys, agents and operators changed too: they need a restart"
                 );
             }
             tracing::info!("certificates, keys and tokens were read again");

@@ -3,7 +3,8 @@
 
 use super::{Agents, Config, Etcd, Limits, Store, TlsFiles, Tokens};
 use crate::placement::{Pace, Rules, Strategy};
-use ::daemon::config::{ConfigError, List, ListenTable, Number, Source, Text, TlsTable};
+use ::daemon::config::{ConfigError, List, ListenTable, Number, Source, Text, Texts, TlsTable};
+use ::daemon::keys::KeysTable;
 use ::daemon::log::LogTable;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ struct File {
     #[serde(default)]
     tokens: TokensTable,
     #[serde(default)]
+    keys: KeysTable,
+    #[serde(default)]
     agents: AgentsTable,
     #[serde(default)]
     operators: OperatorsTable,
@@ -41,7 +44,7 @@ struct File {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokensTable {
-    keys: Text,
+    keys: Texts,
     signing_key: Text,
     ticket_keys: Text,
     ticket_lifetime: Text,
@@ -123,6 +126,7 @@ impl File {
             listen: self.listen.check(source)?,
             tls: self.tls.check(source)?,
             tokens: self.tokens.check(source)?,
+            fetching: self.keys.check(source, "zone-controller")?,
             agents,
             operators: source.file(self.operators.tokens),
             store: self.store.check(source)?,
@@ -148,10 +152,10 @@ fn name(source: Source<'_>, name: Text) -> Result<String, ConfigError> {
 
 impl TokensTable {
     fn check(self, source: Source<'_>) -> Result<Tokens, ConfigError> {
-        let keys = source.required(
+        let keys = source.key_sources(
             self.keys,
             "tokens.keys",
-            "Name the JWKS file with the web infrastructure's public keys for join tokens.",
+            "Name the web infrastructure's public keys for join tokens: a JWKS file, or their https:// URL.",
         )?;
         let signing_key = source.required(
             self.signing_key,
@@ -162,7 +166,7 @@ impl TokensTable {
         let longest = Duration::from_secs(TICKET_LIFETIME_S_MAX);
         let minute = Duration::from_secs(60);
         Ok(Tokens {
-            keys: source.path(&keys),
+            keys,
             signing_key: source.path(&signing_key),
             ticket_keys: source.file(self.ticket_keys),
             ticket_lifetime: source.duration(self.ticket_lifetime, 12 * hour, minute..=longest)?,

@@ -7,6 +7,7 @@ mod file;
 use crate::placement::Rules;
 use ::daemon::config::ConfigError;
 pub use ::daemon::config::{Listen, TlsFiles};
+pub use ::daemon::keys::{Fetching, KeySource};
 use ::daemon::log::Log;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Config {
     pub tls: TlsFiles,
     /// What it takes and signs.
     pub tokens: Tokens,
+    /// How keys are fetched that are elsewhere.
+    pub fetching: Fetching,
     /// How agents prove who they are.
     pub agents: Agents,
     /// File with the bearer tokens of operators, one a line; nobody may look or drain without.
@@ -48,8 +51,8 @@ pub struct Config {
 /// What a controller takes and signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
-    /// JWKS with the web infrastructure's public keys for join tokens.
-    pub keys: PathBuf,
+    /// Where the web infrastructure's public keys for join tokens are.
+    pub keys: Vec<KeySource>,
     /// The key, Ed25519 in PKCS#8 PEM, that all controllers of the zone sign with.
     pub signing_key: PathBuf,
     /// JWKS with the keys whose tickets count; the signing key's alone when there is none.

@@ -12,6 +12,7 @@ use crate::limits::{TICKET_PACE, TICKETS_PACED_MAX};
 use crate::metrics::Counts;
 use crate::placement::{Heard, Load, Paces, Placement};
 use crate::store::{Order, Store, Wanted};
+use ::daemon::keys::Sources;
 use announced::Announced;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -119,6 +120,12 @@ impl Controller {
     /// New certificates, keys and tokens; what is under way goes on with the old ones.
     pub fn replace_credentials(&self, credentials: Credentials) {
         *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+    }
+
+    /// New keys of join tokens.
+    pub fn replace_keys(&self, keys: &Sources) {
+        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
+        *credentials = Arc::new(credentials.with_keys(&self.zone, keys));
     }
 
     /// A report that came from whom it says.

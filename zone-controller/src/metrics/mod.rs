@@ -1,6 +1,7 @@
 //! Prometheus metrics (OpenMetrics text). docs/metrics.md documents them, and a test compares.
 
 use crate::controller::Controller;
+use ::daemon::keys::Fetches;
 use ::daemon::metrics::{Out, as_f64};
 use ::daemon::server::Connections;
 use prometheus_client::metrics::counter::Counter;
@@ -25,6 +26,7 @@ pub struct Counts {
     pub(crate) failed_hints: Counter,
     pub(crate) store_errors: Counter,
     assign_duration: Histogram,
+    pub(crate) fetches: Fetches,
     pub(crate) connections: Connections,
 }
 
@@ -56,6 +58,7 @@ impl Default for Counts {
             failed_hints: Counter::default(),
             store_errors: Counter::default(),
             assign_duration: Histogram::new(DURATIONS),
+            fetches: Fetches::default(),
             connections: Connections::default(),
         }
     }
@@ -174,6 +177,7 @@ impl Counts {
             "From an assign that was read to its answer",
             &self.assign_duration,
         )?;
+        self.fetches.encode(out)?;
         self.connections.encode(out)
     }
 }
