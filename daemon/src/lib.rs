@@ -20,9 +20,11 @@ pub mod keys;
 pub mod log;
 pub mod metrics;
 pub mod pace;
+mod reload;
 pub mod server;
 pub mod systemd;
 
 pub use clock::unix_now_s;
 pub use exit::{Failure, main, say};
 pub use foreground::{Asked, Signals, hear, runtime, runtime_of_threads};
+pub use reload::Reload;

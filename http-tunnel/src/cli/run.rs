@@ -3,8 +3,13 @@
 use super::args::ConfigArgs;
 use crate::config::Config;
 use crate::{Daemon, Error};
-use ::daemon::{Asked, Failure, Signals, runtime_of_threads, systemd};
+use ::daemon::{Asked, Failure, Reload, Signals, runtime_of_threads, systemd};
 use std::time::Duration;
+
+const RELOAD: Reload = Reload {
+    keys: "tls, zones, keys, names and operators",
+    what: "certificates, zones and tokens",
+};
 
 /// What ending takes beyond the drain.
 const END_EXTRA: Duration = Duration::from_secs(10);
@@ -31,7 +36,7 @@ async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure>
     }
     systemd::ready();
     while signals.next().await == Asked::Reload {
-        reload(&daemon, args, &mut config);
+        RELOAD.run(async { reload(&daemon, args, &mut config) }).await;
     }
     systemd::stopping();
     systemd::still_stopping(config.drain_deadline + END_EXTRA);
@@ -47,26 +52,11 @@ async fn asked_again(signals: &mut Signals) {
     while signals.next().await == Asked::Reload {}
 }
 
-fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) {
-    systemd::reloading();
-    match try_reload(daemon, args) {
-        Ok(config) => {
-            let Config { tls, zones, fetching, private, operators, .. } = config.clone();
-            *running = Config { tls, zones, fetching, private, operators, ..running.clone() };
-            if *running != config {
-                tracing::warn!(
-                    "other keys than tls, zones, keys, names and operators changed too: they need a restart"
-                );
-            }
-            tracing::info!("certificates, zones and tokens were read again");
-        }
-        Err(why) => tracing::error!("nothing was changed: {why}"),
-    }
-    systemd::ready();
-}
-
-fn try_reload(daemon: &Daemon, args: &ConfigArgs) -> Result<Config, String> {
+/// Whether other keys changed, too.
+fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) -> Result<bool, String> {
     let config = Config::load(&args.config).map_err(|error| error.to_string())?;
     daemon.reload(&config).map_err(|error| error.located(&args.config).to_string())?;
-    Ok(config)
+    let Config { tls, zones, fetching, private, operators, .. } = config.clone();
+    *running = Config { tls, zones, fetching, private, operators, ..running.clone() };
+    Ok(*running != config)
 }

@@ -3,11 +3,14 @@
 use super::Failure;
 use super::check::load;
 use crate::{Config, Daemon, Error};
-use daemon::{hear, systemd};
+use daemon::{Reload, hear, systemd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::time::{Interval, interval};
+
+const RELOAD: Reload =
+    Reload { keys: "dscp, tls, tokens and keys", what: "certificates, token keys and DSCP" };
 
 /// How often threads, and the participants left in a drain, are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -62,7 +65,7 @@ impl<'a> Supervisor<'a> {
                 _ = self.terminate.recv() => return self.drain(daemon).await,
                 _ = self.interrupt.recv() => return self.drain(daemon).await,
                 reloads = hung_up(&mut self.reloads) => {
-                    reload(daemon, reloads.file, &mut reloads.running).await;
+                    RELOAD.run(reload(daemon, reloads.file, &mut reloads.running)).await;
                 }
                 _ = looks.tick() => look(daemon)?,
                 () = watchdog.due() => watchdog.feed(daemon),
@@ -121,30 +124,17 @@ fn look(daemon: &Daemon) -> Result<(), Failure> {
     }
 }
 
-async fn reload(daemon: &Daemon, file: &Path, running: &mut Config) {
-    systemd::reloading();
-    match try_reload(daemon, file).await {
-        Ok(config) => {
-            if !differs_only_in_what_reloads(running, &config) {
-                tracing::warn!(
-                    "other keys than dscp, tls, tokens and keys changed too: they need a restart"
-                );
-            }
-            tracing::info!("certificates, token keys and DSCP were read again");
-            running.marks = config.marks;
-        }
-        Err(why) => tracing::error!("nothing was changed: {why}"),
-    }
-    systemd::ready();
-}
-
-async fn try_reload(daemon: &Daemon, file: &Path) -> Result<Config, String> {
+/// Whether other keys changed, too.
+async fn reload(daemon: &Daemon, file: &Path, running: &mut Config) -> Result<bool, String> {
     let config = load(file).map_err(|failure| failure.message)?;
     match daemon.reload(&config).await {
-        Ok(()) => Ok(config),
-        Err(Error::Credential(error)) => Err(error.located(file).to_string()),
-        Err(other) => Err(other.to_string()),
+        Ok(()) => {}
+        Err(Error::Credential(error)) => return Err(error.located(file).to_string()),
+        Err(other) => return Err(other.to_string()),
     }
+    let others_changed = !differs_only_in_what_reloads(running, &config);
+    running.marks = config.marks;
+    Ok(others_changed)
 }
 
 fn differs_only_in_what_reloads(running: &Config, new: &Config) -> bool {

@@ -3,7 +3,12 @@
 use super::args::ConfigArgs;
 use crate::config::Config;
 use crate::{Daemon, Error};
-use ::daemon::{Asked, Failure, Signals, runtime_of_threads, systemd};
+use ::daemon::{Asked, Failure, Reload, Signals, runtime_of_threads, systemd};
+
+const RELOAD: Reload = Reload {
+    keys: "tls, tokens.signing_keys, operators and geo",
+    what: "certificates, keys, tokens and places",
+};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
@@ -22,7 +27,7 @@ async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure>
     }
     systemd::ready();
     while signals.next().await == Asked::Reload {
-        reload(&daemon, args, &mut config);
+        RELOAD.run(async { reload(&daemon, args, &mut config) }).await;
     }
     systemd::stopping();
     tracing::info!("ending");
@@ -30,26 +35,11 @@ async fn supervise(args: &ConfigArgs, mut config: Config) -> Result<(), Failure>
     Ok(())
 }
 
-fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) {
-    systemd::reloading();
-    match try_reload(daemon, args) {
-        Ok(config) => {
-            let Config { tls, signing_keys, operators, geo_database, .. } = config.clone();
-            *running = Config { tls, signing_keys, operators, geo_database, ..running.clone() };
-            if *running != config {
-                tracing::warn!(
-                    "other keys than tls, tokens.signing_keys, operators and geo changed too: they need a restart"
-                );
-            }
-            tracing::info!("certificates, keys, tokens and places were read again");
-        }
-        Err(why) => tracing::error!("nothing was changed: {why}"),
-    }
-    systemd::ready();
-}
-
-fn try_reload(daemon: &Daemon, args: &ConfigArgs) -> Result<Config, String> {
+/// Whether other keys changed, too.
+fn reload(daemon: &Daemon, args: &ConfigArgs, running: &mut Config) -> Result<bool, String> {
     let config = Config::load(&args.config).map_err(|error| error.to_string())?;
     daemon.reload(&config).map_err(|error| error.located(&args.config).to_string())?;
-    Ok(config)
+    let Config { tls, signing_keys, operators, geo_database, .. } = config.clone();
+    *running = Config { tls, signing_keys, operators, geo_database, ..running.clone() };
+    Ok(*running != config)
 }

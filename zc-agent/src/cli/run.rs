@@ -2,11 +2,14 @@
 
 use crate::agent::Agent;
 use crate::config::Config;
-use daemon::{Failure, hear, runtime, systemd};
+use daemon::{Failure, Reload, hear, runtime, systemd};
 use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::time::interval;
+
+const RELOAD: Reload =
+    Reload { keys: "controllers.ca, certificate, key and token", what: "certificates and tokens" };
 
 /// How often tasks are looked at, and the watchdog is fed if there is a new report.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -50,7 +53,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
-                _ = self.hang_up.recv() => reload(agent, file, running),
+                _ = self.hang_up.recv() => RELOAD.run(async { reload(agent, file, running) }).await,
                 _ = looks.tick() => {
                     if agent.has_failed() {
                         let why = "a task has ended: the log above says why. Start the agent again.";
@@ -66,26 +69,11 @@ impl Signals {
     }
 }
 
-fn reload(agent: &Agent, file: &Path, running: &Config) {
-    systemd::reloading();
-    match try_reload(agent, file) {
-        Ok(config) => {
-            if !differs_only_in_what_reloads(running, &config) {
-                tracing::warn!(
-                    "other keys than controllers.ca, certificate, key and token changed too: they need a restart"
-                );
-            }
-            tracing::info!("certificates and tokens were read again");
-        }
-        Err(why) => tracing::error!("nothing was changed: {why}"),
-    }
-    systemd::ready();
-}
-
-fn try_reload(agent: &Agent, file: &Path) -> Result<Config, String> {
+/// Whether other keys changed, too.
+fn reload(agent: &Agent, file: &Path, running: &Config) -> Result<bool, String> {
     let config = Config::load(file).map_err(|error| error.to_string())?;
     agent.reload(&config).map_err(|error| error.located(file).to_string())?;
-    Ok(config)
+    Ok(!differs_only_in_what_reloads(running, &config))
 }
 
 fn differs_only_in_what_reloads(running: &Config, new: &Config) -> bool {
