@@ -25,6 +25,8 @@ pub struct TraceReport {
     pub works: Vec<KindTrace>,
     /// Why it ended before links could be tried.
     pub error: Option<String>,
+    /// What may work in a browser, when nothing worked from a meeting's link on.
+    pub link: Option<String>,
 }
 
 /// What works for one kind.
@@ -52,8 +54,13 @@ pub async fn trace(options: JoinOptions, kinds: &[Kind]) -> Result<TraceReport, 
     let mut entry = Entry::new(options)?;
     let mut tracer = Tracer { journal: entry.journal().clone(), works: Vec::new() };
     let traced = tracer.run(&mut entry, kinds, transport).await;
-    let error = traced.err().map(|error| error.to_string());
-    Ok(TraceReport { way: tracer.journal.report(), works: tracer.works, error })
+    let (error, link) = match traced {
+        Ok(()) => (None, None),
+        // The report is told as a whole.
+        Err(ClientError::NoWay { link, cause, .. }) => (Some(cause.to_string()), Some(link)),
+        Err(error) => (Some(error.to_string()), None),
+    };
+    Ok(TraceReport { way: tracer.journal.report(), works: tracer.works, error, link })
 }
 
 struct Tracer {
@@ -70,7 +77,8 @@ impl Tracer {
     ) -> Result<(), ClientError> {
         entry.find_zone().await.map_err(|error| entry.explain(error))?;
         let began = Instant::now();
-        let (dialer, token) = entry.way().await?;
+        let told = entry.way().await;
+        let (dialer, token) = told.map_err(|error| entry.explain(error))?;
         let Some(session) = self.control(&dialer, &token).await else { return Ok(()) };
         self.journal.end_phase(Phase::Mmr, dialer.way(), began);
         let began = Instant::now();

@@ -27,6 +27,9 @@ fn show(report: &TraceReport) {
     show::way(&report.way);
     if let Some(error) = &report.error {
         println!("{error}");
+        if let Some(link) = &report.link {
+            println!("{link} opens in a browser, with the passcode: that takes TLS 443 alone");
+        }
         return;
     }
     for kind in &report.works {

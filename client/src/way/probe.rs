@@ -137,7 +137,9 @@ async fn run(
     };
     let describe =
         |(ping, transfer): &(Ping, Option<Duration>)| describe(&probe.zone, *ping, *transfer);
-    let done = journal.step(&place, "measure", CONTROLLERS_DEADLINE, measured, describe).await;
+    // Whoever waits for this has decided by then.
+    let patience = 2 * CONTROLLERS_DEADLINE;
+    let done = journal.step(&place, "measure", patience, measured, describe).await;
     // Who answered once and then no more has not failed: it may be the only one.
     let failed = done.is_err() && last == State::Failed;
     let _ = news.send((at, if failed { State::Failed } else { last })).await;

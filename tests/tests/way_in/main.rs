@@ -1,6 +1,7 @@
 //! The way in, from a meeting's link to media: web infrastructure, zones, tunnels and proxies as processes of hosts of their own.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod command;
 mod forwarder;
 mod hostile;
 mod matrix;

@@ -145,7 +145,8 @@ fn tunnel(seat: Seat<'_>, otherwise: Otherwise) -> Seat<'_> {
 /// Hosts of those for whom nothing works, and of those who move.
 const NO_CONTROLLER: usize = 0;
 const NO_WAY: usize = 1;
-const SPARE: usize = 5;
+const COMMAND: usize = 5;
+const SPARE: usize = 6;
 
 #[test]
 fn every_network_has_a_way_in_and_says_which() {
@@ -164,7 +165,10 @@ fn every_network_has_a_way_in_and_says_which() {
             })
             .collect();
         let nothing = scope.spawn(|| caught("nothing works", || nothing_works(&site, rows.len())));
-        let ended = playing.into_iter().chain([nothing]).map(|row| row.join().unwrap());
+        let command = scope.spawn(|| {
+            caught("as a command", || crate::command::joins(&site, rows.len() + COMMAND))
+        });
+        let ended = playing.into_iter().chain([nothing, command]).map(|row| row.join().unwrap());
         ended.filter_map(Result::err).collect()
     });
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
