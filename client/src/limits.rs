@@ -58,7 +58,8 @@ pub const MEASURE_DEADLINE: Duration = Duration::from_secs(3);
 pub const PROBES_MAX: usize = 64;
 /// Controllers pinged through a tunnel, which lets a participant open 16 connections.
 pub const TUNNEL_PROBES_MAX: usize = 8;
-/// Round trips that measuring a controller takes at most, besides the transfer: name, TCP, TLS (two), the pings, the request.
+/// Round trips that measuring a controller takes at most, besides the transfer: name, TCP, TLS (two), the pings, the
+/// request.
 pub const PROBE_ROUNDS: u32 = 8;
 /// Pings of one controller; their median counts.
 pub const PINGS: usize = 3;

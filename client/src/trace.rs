@@ -45,7 +45,8 @@ impl TraceReport {
     }
 }
 
-/// Goes through all steps, telling each to `options.told` as it ends; a failed one never hides the others. Uses up the token.
+/// Goes through all steps, telling each to `options.told` as it ends; a failed one never hides the others. Uses up the
+/// token.
 ///
 /// # Errors
 /// Only for options that cannot be used at all; what the network does is in the report.

@@ -48,7 +48,8 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Join a meeting by its link: from the lookup to media, through whatever the network lets out. Publishes, records, or both.
+    /// Join a meeting by its link: from the lookup to media, through whatever the network lets out. Publishes, records,
+    /// or both.
     #[command(after_help = JOIN_HELP)]
     Join(JoinArgs),
     /// Publish media files in real time.
@@ -74,8 +75,9 @@ pub(super) struct Network {
     /// How media travels: auto tries UDP (2 s), then TCP (2 s), then TLS (5 s), for each kind on its own.
     #[arg(long, default_value = "auto", value_name = "auto|udp|tcp|tls")]
     transport: TransportChoice,
-    /// An HTTP proxy for everything, with USER:PASSWORD@ if it asks for them, or @FILE that holds its URL; none; or auto: for
-    /// who has a meeting's link and can't reach its host directly, the one of HTTPS_PROXY or ALL_PROXY, but for NO_PROXY.
+    /// An HTTP proxy for everything, with USER:PASSWORD@ if it asks for them, or @FILE that holds its URL; none; or
+    /// auto: for who has a meeting's link and can't reach its host directly, the one of HTTPS_PROXY or ALL_PROXY, but for
+    /// the hosts of NO_PROXY.
     #[arg(
         long,
         default_value = "auto",
@@ -162,8 +164,8 @@ impl Where {
 #[derive(clap::Args)]
 #[group(id = "what", required = true, multiple = true, args = ["audio", "video", "content", "record"])]
 pub(super) struct JoinArgs {
-    /// The meeting's link, https://HOST/j/NUMBER#PASSCODE, in quotes; or @FILE that holds it. The latter, and MMR_MEETING,
-    /// keep the passcode out of the process list.
+    /// The meeting's link, https://HOST/j/NUMBER#PASSCODE, in quotes; or @FILE that holds it. The latter, and
+    /// MMR_MEETING, keep the passcode out of the process list.
     #[arg(env = "MMR_MEETING", hide_env_values = true, value_name = "LINK|@FILE")]
     link: String,
     /// What to be called: letters, digits, ".", "_" and "-".
@@ -171,7 +173,8 @@ pub(super) struct JoinArgs {
     name: Option<String>,
     #[command(flatten)]
     pub(super) media: Media,
-    /// Record what the meeting publishes: PARTICIPANT-KIND.ogg or .ivf and summary.json in this folder; made if it is not there.
+    /// Record what the meeting publishes: PARTICIPANT-KIND.ogg or .ivf and summary.json in this folder; made if it is
+    /// not there.
     #[arg(long, value_name = "DIR")]
     pub(super) record: Option<PathBuf>,
     /// End after this time: 500ms, 10s, 5m; Ctrl-C ends as cleanly. Who publishes ends with the longest file.

@@ -34,7 +34,8 @@ pub enum ProxyChoice {
     Through(ProxyUrl),
 }
 
-/// Hosts that are reached without the proxy, as in `NO_PROXY`: names with all that is below them, IP addresses and networks.
+/// Hosts that are reached without the proxy, as in `NO_PROXY`: names with all that is below them, IP addresses and
+/// networks.
 #[derive(Clone, Default)]
 pub struct Exceptions(Option<Arc<Matcher>>);
 

@@ -1,4 +1,4 @@
-//! A long way: connections are forwarded, and every byte takes its time. The kernels of test machines often have no netem.
+//! A long way: connections are forwarded, and every byte takes its time. Kernels of test machines often have no netem.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,7 +12,8 @@ use tokio::time::sleep_until;
 /// Bytes on their way, and when they arrive.
 type OnTheWay = VecDeque<(Instant, Vec<u8>)>;
 
-/// Takes connections on a host and leads them to another address, with so much delay each way. Ends with the test's process.
+/// Takes connections on a host and leads them to another address, with so much delay each way. Ends with the test's
+/// process.
 pub fn start(host: &Host, at: SocketAddr, to: SocketAddr, delay: Duration) {
     let (ready, listening) = std::sync::mpsc::channel();
     host.spawn(move || {

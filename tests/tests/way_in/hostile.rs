@@ -1,6 +1,6 @@
 //! Who tries to use the tunnel for something else, on a real network: nothing opens.
 //!
-//! The tunnel's own tests try every form of address and every kind of client; here it is what a participant's host can do.
+//! The tunnel's own tests try every form of address and every kind of client; here is what a participant's host can do.
 
 use crate::site::{Site, TUNNEL, addresses, near_controller};
 use mmr::dev::claims;

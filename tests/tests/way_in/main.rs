@@ -1,4 +1,5 @@
-//! The way in, from a meeting's link to media: web infrastructure, zones, tunnels and proxies as processes of hosts of their own.
+//! The way in, from a meeting's link to media: web infrastructure, zones, tunnels and proxies as processes, on hosts of
+//! their own.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod command;

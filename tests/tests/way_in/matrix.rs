@@ -1,4 +1,5 @@
-//! Every network a participant may be in: each ends with a meeting recorded to the last byte, and says which way it took.
+//! Every network a participant may be in: each ends with a meeting recorded to the last byte, and says which way it
+//! took.
 
 use crate::seat::{Otherwise, Played, Seat, to};
 use crate::site::{PROXIES, Site, TUNNEL, Through, WEB, addresses, near_controller};
