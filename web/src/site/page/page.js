@@ -60,6 +60,9 @@ element("form").onsubmit = (event) => {
     const made = await ask("POST", "/v1/meetings", asked);
     element("link").value = made.link;
     element("made").hidden = false;
+    // The next meeting gets a passcode of its own.
+    element("passcode").value = "";
+    if (!element("table").hidden) await list();
     say(`Meeting ${made.meeting} was created.`);
   });
 };
