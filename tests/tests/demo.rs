@@ -23,11 +23,21 @@ fn an_ordinary_user_sees_everything_arrive_and_hears_of_other_ports() {
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{said}{remarks}");
     let rows: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
-    assert_eq!(rows.len(), 6 * 3);
+    assert_eq!(rows.len(), 8 * 3);
+    for way in ["proxy", "proxy_and_tunnel"] {
+        let came = rows.iter().filter(|row| row["way"] == *way && row["transport"] == "tls");
+        assert_eq!(came.count(), 3, "{way}: {said}");
+    }
     for row in &rows {
         assert_eq!(row["frames_identical"], row["frames_published"], "{row}");
         assert_eq!(row["lost"], 0, "{row}");
-        assert!(["mmr-1", "mmr-2"].iter().any(|mmr| row["mmr"] == *mmr), "{row}");
+        let (zone, mmr) = row["mmr"].as_str().unwrap().split_once('/').unwrap();
+        assert!(["north", "south"].contains(&zone) && ["mmr-1", "mmr-2"].contains(&mmr), "{row}");
+    }
+    for meeting in ["standup", "review"] {
+        let mut of_it = rows.iter().filter(|row| row["meeting"] == *meeting).map(|row| &row["mmr"]);
+        let first = of_it.next().unwrap();
+        assert!(of_it.all(|mmr| mmr == first), "a meeting is in one zone, at one MMR: {said}");
     }
     if is_root() {
         assert!(remarks.contains("443") && remarks.contains("Free ports"), "{remarks}");

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
+use wire::lookup::{Created, NewMeeting, Refusal};
 
 /// A running instance. Ends when dropped; [`Daemon::stop`] lets requests under way finish.
 pub struct Daemon {
@@ -69,6 +70,19 @@ impl Daemon {
         let (end, ended) = watch::channel(());
         let serving = tokio::spawn(server.serve(ended));
         Ok(Self { web, addresses, end, serving, checking })
+    }
+
+    /// Keeps a new meeting, as an operator would have it.
+    ///
+    /// # Errors
+    /// What is asked can't be had, or not now.
+    pub async fn create(&self, asked: &NewMeeting) -> Result<Created, Refusal> {
+        self.web.create(asked).await
+    }
+
+    /// How many zones have a controller that answered its last health check.
+    pub fn zones_answering(&self) -> usize {
+        self.web.zones.answering().count()
     }
 
     /// New certificates, keys, tokens and places.

@@ -1,4 +1,4 @@
-//! A whole zone in one process, for trying it out.
+//! Whole zones in one process, for trying them out.
 #![forbid(unsafe_code)]
 
 mod demo;
@@ -19,12 +19,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Sends two recorded meetings through a real zone to six subscribers and checks every frame.
+    /// Sends two recorded meetings through real zones to eight subscribers and checks every frame.
     ///
-    /// Starts a zone controller and two MMRs with their agents on loopback, and for each of two meetings a publisher with
-    /// audio, video and content and three subscribers: UDP, TCP and TLS, over IPv4 and IPv6. All ask the controller which
-    /// MMR to join. Takes about ten seconds, needs no root and no configuration; takes free ports when 8801 or 443 can't
-    /// be had, and says so. Exits with 0 only if everything arrived.
+    /// Starts web infrastructure, two zones of a controller and two MMRs with their agents, and an HTTP tunnel, all on
+    /// loopback; and for each of two meetings a publisher with audio, video and content, and four subscribers. All have nothing but
+    /// the meeting's link: they look it up, choose a zone, are told an MMR, and connect over UDP, TCP or TLS, IPv4 or IPv6; one
+    /// from behind an HTTP proxy, and one whose proxy leads to the web infrastructure and the tunnel alone. Takes about
+    /// fifteen seconds, needs no root and no configuration; takes free ports when 8801 or 443 can't be had, and says so. Exits
+    /// with 0 only if everything arrived.
     Demo(demo::Options),
 }
 

@@ -1,20 +1,18 @@
 //! The parts of a zone, and the keys and tokens that join them.
 
+use crate::plan::{BEARER_FILE, Plan, TokenKeys};
 use client::{ControllerUrl, Destination, Token};
 use mmr::Config as MmrConfig;
 use mmr::config::KeySource;
 use mmr::dev::{ADMIN_SOCKET, Dev};
 use std::error::Error;
-use std::net::{Ipv6Addr, UdpSocket};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::time::Duration;
 use wire::MmrId;
 use wire::token::Role;
 use wire::zone::ZoneState;
 use zc_agent::core::Thresholds;
 
-/// Operators and agents of this zone prove who they are with it.
-const BEARER_FILE: &str = "bearer-token";
 /// How long everything may take to be there: agents report once a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,8 +21,9 @@ pub struct Zone {
     // Those who report end before those they report to.
     members: Vec<Member>,
     controller: zone_controller::Daemon,
-    /// The web infrastructure's keys: makes the participants' tokens.
-    web: Dev,
+    name: String,
+    /// Makes the participants' tokens, where no web infrastructure does.
+    tokens: Option<Dev>,
     /// The controller's keys, and its store.
     keys: Dev,
 }
@@ -58,9 +57,28 @@ impl Zone {
         ports: &[Ports],
         change: impl Fn(&mut MmrConfig),
     ) -> Result<Self, Box<dyn Error>> {
-        let (web, keys) = (Dev::temporary()?, Dev::temporary()?);
-        let controller = zone_controller::Daemon::start(&controller_config(&web, &keys)?)?;
-        let mut zone = Self { members: Vec::new(), controller, web, keys };
+        let tokens = Dev::temporary()?;
+        let keys = TokenKeys::file(&tokens.dir().join("token-keys.json"));
+        let plan = Plan::at_any_port(mmr::dev::ZONE)?;
+        let mut zone = Self::start_planned(plan, &keys, ports, change).await?;
+        zone.tokens = Some(tokens);
+        Ok(zone)
+    }
+
+    /// The same as planned, for participants whose tokens have these keys. Its MMRs take free ports where 0 stands.
+    ///
+    /// # Errors
+    /// Anything that can't be had.
+    pub async fn start_planned(
+        plan: Plan,
+        keys: &TokenKeys,
+        ports: &[Ports],
+        change: impl Fn(&mut MmrConfig),
+    ) -> Result<Self, Box<dyn Error>> {
+        let controller = zone_controller::Daemon::start(&plan.controller(keys)?)?;
+        controller.ready().await;
+        let Plan { name, keys, .. } = plan;
+        let mut zone = Self { members: Vec::new(), controller, name, tokens: None, keys };
         for (number, ports) in (1..).zip(ports) {
             let member = zone.start_member(number, *ports, &change)?;
             zone.members.push(member);
@@ -78,6 +96,7 @@ impl Zone {
         let id = MmrId::try_from(format!("mmr-{number}"))?;
         let dev = Dev::temporary()?;
         let mut config = dev.config();
+        config.zone.clone_from(&self.name);
         config.listen.media_port = ports.media;
         config.listen.tls_port = ports.tls;
         // Nobody comes in but by the controller.
@@ -95,7 +114,7 @@ impl Zone {
             identity: None,
             token: Some(self.keys.dir().join(BEARER_FILE)),
         };
-        let mut config = zc_agent::Config::with_defaults(mmr::dev::ZONE, id, controllers);
+        let mut config = zc_agent::Config::with_defaults(&self.name, id, controllers);
         config.mmr.socket = dev.dir().join(ADMIN_SOCKET);
         // All MMRs share one host with whatever else runs there: only what is their own counts.
         config.thresholds =
@@ -136,6 +155,23 @@ impl Zone {
         self.controller.stop().await;
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its controller and the control channels of its MMRs are.
+    pub fn targets(&self) -> Vec<SocketAddr> {
+        let daemons = self.members.iter().filter_map(|member| member.daemon.as_ref());
+        let mmrs = daemons.flat_map(|daemon| daemon.addresses().tls.iter());
+        self.controller.addresses().iter().chain(mmrs).copied().collect()
+    }
+
+    /// JWKS with the key of its tickets, and of the tokens its controller gives.
+    pub fn ticket_keys(&self) -> std::path::PathBuf {
+        self.keys.dir().join("token-keys.json")
+    }
+
     /// The MMRs.
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -166,8 +202,12 @@ impl Zone {
     }
 
     /// What a participant shows the controller.
+    ///
+    /// # Panics
+    /// When a web infrastructure makes the zone's tokens.
     pub fn token(&self, meeting: &str, participant: &str, role: Role) -> Token {
-        Token::new(self.web.token(meeting, participant, role))
+        let tokens = self.tokens.as_ref().expect("the zone makes its own tokens");
+        Token::new(tokens.token(meeting, participant, role))
     }
 
     /// The certificates of the controller and of all MMRs, PEM.
@@ -176,33 +216,4 @@ impl Zone {
         self.members.iter().for_each(|member| pem += member.dev.ca_pem());
         pem
     }
-}
-
-fn controller_config(
-    web: &Dev,
-    keys: &Dev,
-) -> Result<zone_controller::config::Config, Box<dyn Error>> {
-    let bearer = format!("{:032x}", rand::random::<u128>());
-    write(&keys.dir().join(BEARER_FILE), &bearer)?;
-    // Containers often have no IPv6.
-    let has_ipv6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-    let listen = if has_ipv6 { "\"127.0.0.1\", \"::1\"" } else { "\"127.0.0.1\"" };
-    let text = format!(
-        "zone = \"{}\"\nname = \"zc-1\"\n\
-         [listen]\naddresses = [{listen}]\nport = 0\n\
-         [tls]\ncertificate = \"certificate.pem\"\nkey = \"certificate-key.pem\"\n\
-         [tokens]\nkeys = \"{}\"\nsigning_key = \"signing-key.pem\"\n\
-         [agents]\ntokens = \"{BEARER_FILE}\"\n\
-         [operators]\ntokens = \"{BEARER_FILE}\"\n\
-         [store]\nfile = \"zone.redb\"\n",
-        mmr::dev::ZONE,
-        web.dir().join("token-keys.json").display(),
-    );
-    let file = keys.dir().join("zone-controller.toml");
-    Ok(zone_controller::config::Config::parse(&file, &text)?)
-}
-
-fn write(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
-    let told = |cause| format!("{} can't be written: {cause}", file.display());
-    Ok(std::fs::write(file, text).map_err(told)?)
 }

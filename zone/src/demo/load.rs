@@ -1,4 +1,4 @@
-//! How loaded the MMRs were while the meetings played, as their agents told the controller.
+//! How loaded the MMRs were while the meetings played, as their agents told the controllers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,21 +24,23 @@ struct Peak {
 }
 
 impl Peaks {
-    /// Looks at the zone for as long as `work` takes.
-    pub(super) async fn during<T>(zone: &Zone, work: impl Future<Output = T>) -> (T, Self) {
+    /// Looks at the zones for as long as `work` takes.
+    pub(super) async fn during<T>(zones: &[Zone], work: impl Future<Output = T>) -> (T, Self) {
         let mut peaks = Self::default();
         let mut looks = interval(LOOK_INTERVAL);
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return (done, peaks),
-                _ = looks.tick() => zone.state().mmrs.iter().for_each(|mmr| peaks.note(mmr)),
+                _ = looks.tick() => zones.iter().for_each(|zone| {
+                    zone.state().mmrs.iter().for_each(|mmr| peaks.note(zone.name(), mmr));
+                }),
             }
         }
     }
 
-    fn note(&mut self, mmr: &MmrState) {
-        let peak = self.0.entry(mmr.id.to_string()).or_default();
+    fn note(&mut self, zone: &str, mmr: &MmrState) {
+        let peak = self.0.entry(format!("{zone}/{}", mmr.id)).or_default();
         if mmr.stress >= peak.stress {
             peak.stress = mmr.stress;
             peak.resource.clone_from(&mmr.resource);
@@ -52,7 +54,7 @@ impl Peaks {
 
     /// A line per MMR.
     pub(super) fn render(&self) -> String {
-        let mut text = String::from("load as reported to the controller, at its highest:");
+        let mut text = String::from("load as reported to the controllers, at its highest:");
         for (id, peak) in &self.0 {
             let Peak { stress, resource, workers_stress, participants } = peak;
             // Writing to a string cannot fail.

@@ -1,11 +1,11 @@
-//! One meeting: its publisher and its subscribers, each where the controller sent it.
+//! One meeting: its publisher and its subscribers, each by its own way from the meeting's link to where the controller sent it.
 
 use super::PATIENCE;
 use super::clips::Clips;
 use super::site::Site;
 use client::{
     ClientError, IpChoice, Progress, ProgressSink, PublishOptions, Publisher, RecordOptions,
-    RecordReport, Recorder, no_progress,
+    RecordReport, Recorder, TransportChoice, WayReport, no_progress,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
@@ -15,29 +15,57 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wire::token::Role;
-use wire::{Kind, Transport};
+use wire::Kind;
 
-/// How one subscriber takes part.
+/// How one participant takes part.
 #[derive(Clone, Copy)]
 pub(super) struct Seat {
-    pub(super) transport: Transport,
+    pub(super) network: Network,
+    pub(super) transport: TransportChoice,
     pub(super) ip: IpChoice,
 }
 
+/// What the network of a seat lets out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Network {
+    /// Everything.
+    Open,
+    /// TLS, by an HTTP proxy.
+    Office,
+    /// The same, to the web infrastructure and the tunnel alone.
+    Hotel,
+}
+
 impl Seat {
+    pub(super) const fn new(network: Network, ip: IpChoice) -> Self {
+        Self { network, transport: TransportChoice::Auto, ip }
+    }
+
     pub(super) fn name(self) -> String {
-        format!("{}-{}", self.transport, self.ip_name())
+        match (self.network, self.transport) {
+            (Network::Office, _) => "behind-proxy".to_owned(),
+            (Network::Hotel, _) => "by-tunnel".to_owned(),
+            (Network::Open, TransportChoice::Only(transport)) => {
+                format!("{transport}-{}", self.ip_name())
+            }
+            (Network::Open, _) => self.ip_name().to_owned(),
+        }
+    }
+
+    pub(super) fn is_ipv6(self) -> bool {
+        self.ip == IpChoice::V6
     }
 
     pub(super) fn ip_name(self) -> &'static str {
-        if self.ip == IpChoice::V6 { "ipv6" } else { "ipv4" }
+        if self.is_ipv6() { "ipv6" } else { "ipv4" }
     }
 }
 
 /// Everybody in the meeting, nothing sent yet.
 pub(super) struct Meeting {
     name: &'static str,
+    /// What the publisher's way is told as.
+    host: Seat,
     publisher: Publisher,
     recorders: Vec<(Seat, Recorder)>,
 }
@@ -49,6 +77,13 @@ pub(super) struct Received {
     pub(super) report: RecordReport,
 }
 
+/// Which way one participant came.
+pub(super) struct Came {
+    pub(super) participant: String,
+    pub(super) meeting: &'static str,
+    pub(super) way: WayReport,
+}
+
 impl Meeting {
     pub(super) async fn gather(
         site: &Site,
@@ -58,14 +93,15 @@ impl Meeting {
     ) -> Result<Self, Box<dyn Error>> {
         let sources = clips.sources();
         let streams = sources.len();
-        let host = Seat { transport: Transport::Udp, ip: IpChoice::V4 };
-        let join = site.join_options(name, "alice", Role::Host, host)?;
+        let links = site.meeting(name).await?;
+        let host = Seat::new(Network::Open, IpChoice::V4);
+        let join = site.join_options(&links, "alice", host)?;
         let publisher =
             Publisher::join(PublishOptions { join, sources, repeat: false, duration: None })
                 .await?;
         let mut recorders = Vec::new();
         for seat in seats {
-            let join = site.join_options(name, &seat.name(), Role::Viewer, seat)?;
+            let join = site.join_options(&links, &seat.name(), seat)?;
             let kinds = Kind::ALL.to_vec();
             let options = RecordOptions { join, kinds, max_layer: 0, folder: None };
             recorders.push((seat, Recorder::join(options).await?));
@@ -75,14 +111,27 @@ impl Meeting {
                 return Err(format!("{} saw no streams to subscribe to", seat.name()).into());
             }
         }
-        Ok(Self { name, publisher, recorders })
+        Ok(Self { name, host, publisher, recorders })
     }
 
-    /// Where everybody is: one MMR, or the controller erred.
-    pub(super) fn mmrs(&self) -> String {
-        let recorders = self.recorders.iter().filter_map(|(_, recorder)| recorder.mmr());
-        let all: BTreeSet<String> = recorders.chain(self.publisher.mmr()).collect();
+    /// Where everybody is: one zone and one MMR, or somebody erred.
+    pub(super) fn places(&self) -> String {
+        let recorders = self.recorders.iter().map(|(_, it)| place(it.way(), it.mmr()));
+        let publisher = place(self.publisher.way(), self.publisher.mmr());
+        let all: BTreeSet<String> = recorders.chain([publisher]).collect();
         all.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Which way everybody came.
+    pub(super) fn ways(&self) -> Vec<Came> {
+        let came = |participant: String, way: &WayReport| Came {
+            participant,
+            meeting: self.name,
+            way: way.clone(),
+        };
+        let publisher = came(format!("alice ({})", self.host.name()), self.publisher.way());
+        let recorders = self.recorders.iter().map(|(seat, it)| came(seat.name(), it.way()));
+        [publisher].into_iter().chain(recorders).collect()
     }
 
     /// Plays the clips to the end, or until interrupted. Recorders record from the moment they joined.
@@ -107,6 +156,11 @@ impl Meeting {
         }
         Ok(all)
     }
+}
+
+/// A zone and an MMR of it.
+pub(super) fn place(way: &WayReport, mmr: Option<String>) -> String {
+    format!("{}/{}", way.zone.as_deref().unwrap_or("?"), mmr.as_deref().unwrap_or("?"))
 }
 
 /// Plays all meetings at once; what everybody received, and whether Ctrl-C came first.

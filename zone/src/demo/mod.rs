@@ -1,17 +1,19 @@
-//! Two meetings in a zone of two MMRs: who takes part, where the controller sends them, and what must be true at the end.
+//! Two meetings, two zones of two MMRs: who takes part from which network, by which way they come, and what must be true at the end.
 
 mod clips;
 mod load;
 mod meeting;
 mod outcome;
+mod proxy;
 mod site;
 mod table;
+mod ways;
 
 use clap::Args;
-use client::IpChoice;
+use client::{IpChoice, TransportChoice};
 use clips::Clips;
 use load::Peaks;
-use meeting::{Meeting, Seat, play};
+use meeting::{Meeting, Network, Seat, play};
 use outcome::Outcome;
 use site::Site;
 use std::error::Error;
@@ -54,6 +56,16 @@ impl Verdict {
     }
 }
 
+/// One for each transport and IP version, and two in networks that let little out.
+fn seats(versions: &[IpChoice]) -> Vec<Seat> {
+    let open = Transport::ALL.into_iter().flat_map(|transport| {
+        let transport = TransportChoice::Only(transport);
+        versions.iter().map(move |&ip| Seat { transport, ..Seat::new(Network::Open, ip) })
+    });
+    let narrow = [Network::Office, Network::Hotel].map(|it| Seat::new(it, IpChoice::V4));
+    open.chain(narrow).collect()
+}
+
 /// Runs the demo and prints its result.
 pub(crate) async fn run(options: &Options) -> Result<Verdict, Box<dyn Error>> {
     let say = |line: String| {
@@ -72,28 +84,27 @@ pub(crate) async fn run(options: &Options) -> Result<Verdict, Box<dyn Error>> {
     let versions: &[IpChoice] = if site::has_ipv6() {
         &[IpChoice::V4, IpChoice::V6]
     } else {
-        eprintln!("note: this host has no IPv6 on loopback; the six subscribers become three");
+        eprintln!("note: this host has no IPv6 on loopback; the eight subscribers become five");
         &[IpChoice::V4]
     };
-    let seats: Vec<Seat> = Transport::ALL
-        .into_iter()
-        .flat_map(|transport| versions.iter().map(move |&ip| Seat { transport, ip }))
-        .collect();
-    let mut meetings = Vec::new();
+    let seats = seats(versions);
+    let (mut meetings, mut came) = (Vec::new(), Vec::new());
     for (turn, name) in MEETINGS.into_iter().enumerate() {
         let seats = seats.iter().copied().skip(turn).step_by(MEETINGS.len());
         let meeting = Meeting::gather(&site, name, &clips, seats).await?;
-        say(format!("meeting    {name}: the controller sent everybody to {}", meeting.mmrs()));
+        say(format!("meeting    {name}: everybody came by its link to {}", meeting.places()));
+        came.extend(meeting.ways());
         meetings.push(meeting);
     }
     let playing = play(meetings, clips.duration(), !options.json);
-    let (played, peaks) = Peaks::during(&site.zone, playing).await;
+    let (played, peaks) = Peaks::during(&site.zones, playing).await;
     let (played, interrupted) = played?;
     let outcomes: Vec<_> = played.iter().flat_map(|one| outcome::judge(one, &clips)).collect();
     if options.json {
         println!("{}", serde_json::to_string_pretty(&outcomes)?);
     } else {
         println!("{}", table::render(&outcomes));
+        println!("{}", ways::render(&came));
         println!("{}", peaks.render());
         println!("{}", site.summary().await?);
     }

@@ -1,7 +1,8 @@
 //! What one subscriber got of one kind, held against what was published.
 
 use super::clips::Clips;
-use super::meeting::Received;
+use super::meeting::{Received, place};
+use client::Way;
 use serde::Serialize;
 use wire::Kind;
 use wire::mark::Marks;
@@ -11,8 +12,10 @@ use wire::mark::Marks;
 pub(super) struct Outcome {
     pub(super) subscriber: String,
     pub(super) meeting: &'static str,
-    /// Where the controller sent it.
+    /// The zone it came to, and the MMR there.
     pub(super) mmr: String,
+    /// What its media went through.
+    pub(super) way: Way,
     pub(super) transport: &'static str,
     pub(super) ip: &'static str,
     pub(super) kind: Kind,
@@ -35,9 +38,10 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Every packet came, every frame is the source's, every mark seen is the right one.
+    /// Every packet came, every frame is the source's, every mark seen is the right one. Proxies and tunnels do not mark.
     pub(super) fn is_complete(&self) -> bool {
-        let marked = self.dscp.as_ref().is_none_or(|seen| *seen == [self.dscp_expected]);
+        let is_right = |seen: &Vec<u8>| *seen == [self.dscp_expected];
+        let marked = self.way != Way::Direct || self.dscp.as_ref().is_none_or(is_right);
         self.lost == 0
             && self.delivered == self.expected
             && self.frames_identical == self.frames_published
@@ -62,12 +66,14 @@ fn judge_kind(received: &Received, clips: &Clips, kind: Kind) -> Outcome {
         .zip(digests)
         .take_while(|(frame, digest)| frame.digest() == **digest)
         .count();
+    let media = report.way.media.iter().find(|media| media.kind == kind);
     let latency = stream.and_then(|stream| stream.latency_us);
     Outcome {
         subscriber: seat.name(),
         meeting,
-        mmr: report.mmr.clone().unwrap_or_default(),
-        transport: seat.transport.name(),
+        mmr: place(&report.way, report.mmr.clone()),
+        way: media.map_or(Way::Direct, |media| media.way),
+        transport: media.map_or("none", |media| media.transport.name()),
         ip: seat.ip_name(),
         kind,
         expected: packets.expected,

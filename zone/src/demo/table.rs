@@ -2,6 +2,7 @@
 
 use super::Verdict;
 use super::outcome::Outcome;
+use client::Way;
 use std::fmt::Write;
 
 const HEADINGS: [&str; 12] = [
@@ -25,7 +26,12 @@ const LEFT: usize = 4;
 pub(super) fn render(outcomes: &[Outcome]) -> String {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     rows.extend(outcomes.iter().map(row));
-    let widths: Vec<usize> = (0..HEADINGS.len())
+    lay_out(&rows, LEFT)
+}
+
+/// Headings, a line, and rows; so many columns to the left, the others to the right.
+pub(super) fn lay_out<const COLUMNS: usize>(rows: &[[String; COLUMNS]], left: usize) -> String {
+    let widths: Vec<usize> = (0..COLUMNS)
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
@@ -33,7 +39,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
         let mut line = String::new();
         for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             // Writing to a string cannot fail.
-            let _ = if column < LEFT {
+            let _ = if column < left {
                 write!(line, "{cell:width$}  ")
             } else {
                 write!(line, "{cell:>width$}  ")
@@ -50,11 +56,9 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
 }
 
 fn row(outcome: &Outcome) -> [String; 12] {
-    let ms = |micros: Option<u64>| match micros {
-        Some(micros) => format!("{}.{:02}", micros / 1000, micros % 1000 / 10),
-        None => "–".into(),
-    };
     let dscp = match &outcome.dscp {
+        // What comes out of a proxy or a tunnel is not what the MMR sent.
+        _ if outcome.way != Way::Direct => "–".into(),
         Some(seen) => seen.iter().map(u8::to_string).collect::<Vec<_>>().join(" "),
         None => "untold".into(),
     };
@@ -75,6 +79,14 @@ fn row(outcome: &Outcome) -> [String; 12] {
     ]
 }
 
+/// Milliseconds of microseconds.
+pub(super) fn ms(micros: Option<u64>) -> String {
+    match micros {
+        Some(micros) => format!("{}.{:02}", micros / 1000, micros % 1000 / 10),
+        None => "–".into(),
+    }
+}
+
 /// What it comes to, in a sentence or two.
 pub(super) fn conclusion(outcomes: &[Outcome], verdict: Verdict) -> String {
     let mut text = match verdict {
@@ -85,7 +97,8 @@ pub(super) fn conclusion(outcomes: &[Outcome], verdict: Verdict) -> String {
         Verdict::Incomplete => "Not everything arrived: see the rows with ✗.".to_owned(),
         Verdict::Interrupted => "Interrupted: what was not played could not arrive.".to_owned(),
     };
-    if outcomes.iter().any(|outcome| outcome.dscp.is_none()) {
+    let is_untold = |outcome: &Outcome| outcome.way == Way::Direct && outcome.dscp.is_none();
+    if outcomes.iter().any(is_untold) {
         text += "\nuntold: Linux does not tell an unprivileged program the marks on IPv4 TCP; run it as root to see them.";
     }
     text
