@@ -1,7 +1,7 @@
 //! How often a passcode may be wrong: for one meeting, and from one address. Wrong tokens count from
 //! their address, too.
 //!
-//! Each lookup takes a guess of both and gets it back when the passcode was right. A meeting that does
+//! Each lookup takes a guess of both and gets it back unless the passcode was wrong. A meeting that does
 //! not exist is counted like one that does.
 
 use crate::limits::PACED_MAX;
@@ -43,7 +43,9 @@ impl Guesses {
     /// How long to wait.
     pub fn take(&self, meeting: &str, address: IpAddr, now: Duration) -> Result<(), Duration> {
         self.take_from(address, now)?;
-        lock(&self.of_meetings).take(meeting, now / SLOWER).map_err(|wait| wait * SLOWER)
+        let taken = lock(&self.of_meetings).take(meeting, now / SLOWER);
+        // Nothing was guessed: somebody else's guesses at the meeting do not count for this address.
+        taken.inspect_err(|_| self.give_back_to(address)).map_err(|wait| wait * SLOWER)
     }
 
     /// Takes one guess for the address alone.
@@ -105,6 +107,9 @@ mod tests {
         let taken = (0..50)
             .filter(|last| guesses.take("a", IpAddr::from([192, 0, 2, *last]), s(100)).is_ok());
         assert_eq!(taken.count(), 5);
+        let waiting = IpAddr::from([198, 51, 100, 2]);
+        assert!((0..20).all(|_| guesses.take("a", waiting, s(100)).is_err()));
+        assert_eq!(guesses.take("b", waiting, s(100)), Ok(()), "it could not guess at all");
         assert_eq!(guesses.take("b", IpAddr::from([198, 51, 100, 1]), s(100)), Ok(()));
         assert_eq!(guesses.take("a", IpAddr::from([198, 51, 100, 1]), s(101)), Ok(()));
     }

@@ -19,8 +19,8 @@ pub const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 pub const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// Connections to the database.
 pub const STORE_CONNECTIONS: u32 = 8;
-/// Passcodes that are checked at once, each with 19 MiB of memory and a core of its own.
-pub const CHECKS_AT_ONCE: usize = 8;
+/// Most passcodes that are checked at once, each with 19 MiB of memory and a core of its own.
+pub const CHECKS_AT_ONCE_MAX: usize = 8;
 /// How long a check may wait for its turn.
 pub const CHECK_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a random number is tried for a new meeting.

@@ -76,29 +76,36 @@ impl Web {
                 wait,
             )
         })?;
-        let meeting = self.store.find(&lookup.meeting).await.map_err(|error| self.lost(&error))?;
-        let open = meeting.filter(|meeting| meeting.ended_s.is_none());
-        // The same work, the same answer, whether there is a meeting or not.
-        let kept = open.as_ref().map(|meeting| meeting.passcode.clone());
-        let right = self.passcodes.check(lookup.passcode.0.clone(), kept).await.map_err(busy)?;
-        let Some(meeting) = open.filter(|_| right) else {
+        let opened = self.open(lookup).await;
+        if !matches!(opened, Ok(None)) {
+            self.guesses.give_back(&lookup.meeting, address);
+        }
+        let Some(meeting) = opened? else {
             self.counts.looked_up("refused");
             let message = "There is no such meeting, or it has ended, or the passcode is another.";
             return Err(Refusal::new(RefusalCode::NoSuchMeeting, message));
         };
-        self.guesses.give_back(&lookup.meeting, address);
         self.way_in(meeting, lookup, from)
+    }
+
+    /// The meeting, if there is one and the passcode is its: the same work, whether or not.
+    async fn open(&self, lookup: &Lookup) -> Result<Option<Meeting>, Refusal> {
+        let meeting = self.store.find(&lookup.meeting).await.map_err(|error| self.lost(&error))?;
+        let open = meeting.filter(|meeting| meeting.ended_s.is_none());
+        let kept = open.as_ref().map(|meeting| meeting.passcode.clone());
+        let right = self.passcodes.check(lookup.passcode.0.clone(), kept).await.map_err(busy)?;
+        Ok(open.filter(|_| right))
     }
 
     /// Which zones, in which order, with which tokens.
     fn way_in(&self, meeting: Meeting, lookup: &Lookup, from: IpAddr) -> Result<Found, Refusal> {
         let credentials = self.credentials();
         let place = credentials.places.of(from);
-        let mut zones: Vec<_> = self.zones.answering().collect();
-        let home = self.home(&meeting, now_s());
-        if zones.iter().any(|(zone, _)| Some(&*zone.name) == home) {
-            zones.retain(|(zone, _)| Some(&*zone.name) == home);
-        }
+        let home = self.home(&meeting, now_s()).and_then(|home| self.zones.unless_lost(home));
+        let mut zones: Vec<_> = match home {
+            Some(home) => vec![home],
+            None => self.zones.answering().collect(),
+        };
         if zones.is_empty() {
             self.counts.looked_up("no_zone");
             return Err(later(RefusalCode::NoZone, "No zone can be joined now.", SOON));

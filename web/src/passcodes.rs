@@ -1,11 +1,13 @@
 //! Passcodes: made, kept as argon2id hashes (RFC 9106), and checked with the same work whether there
 //! is a meeting or not.
 
-use crate::limits::{CHECK_PATIENCE, CHECKS_AT_ONCE};
+use crate::limits::{CHECK_PATIENCE, CHECKS_AT_ONCE_MAX};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -31,7 +33,10 @@ impl Passcodes {
     /// Makes what stands in for the passcode of no meeting.
     pub fn new() -> Self {
         let nobodys = hash(&generate());
-        Self { places: Arc::new(Semaphore::new(CHECKS_AT_ONCE)), nobodys: nobodys.into() }
+        // One core is left to answer and to look after the zones.
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let at_once = CHECKS_AT_ONCE_MAX.min(cores.saturating_sub(1)).max(1);
+        Self { places: Arc::new(Semaphore::new(at_once)), nobodys: nobodys.into() }
     }
 
     /// What to keep of a passcode.

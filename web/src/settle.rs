@@ -2,8 +2,8 @@
 //!
 //! Clients measure zones and choose. The first to settle decides for all; the others are told, and
 //! everybody who looks the meeting up later is offered that zone alone. It stays there until none of
-//! the zone's controllers answers any more (then the next to settle moves it), or nobody has settled for
-//! long.
+//! the zone's controllers has answered for a while (then the next to settle moves it: one answer that was
+//! lost must not), or nobody has settled for long.
 
 use crate::limits::{SETTLE_TRIES, SETTLED_AGAIN};
 use crate::lookup::{SOON, Web, now_s};
@@ -48,7 +48,7 @@ impl Web {
             None => (wish, "new"),
             Some(home) if home == wish => (home, "kept"),
             // A zone that answers neither is no better: the meeting stays where people may still be.
-            Some(home) if self.zones.answers(home) || !self.zones.answers(wish) => {
+            Some(home) if self.zones.unless_lost(home).is_some() || !self.zones.answers(wish) => {
                 (home, "elsewhere")
             }
             Some(_) => (wish, "moved"),

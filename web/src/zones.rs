@@ -6,11 +6,14 @@ use ::daemon::credential::CredentialError;
 use ::daemon::https::Client;
 use futures_util::future::join_all;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use wire::zone::{PING_PATH, Pong};
 
 /// All zones, as they are listed.
 pub struct Zones {
     zones: Vec<Zone>,
+    lost_after: Duration,
     client: Client,
 }
 
@@ -20,6 +23,8 @@ pub struct Zone {
     pub configured: Configured,
     /// Whether each controller answered when it was last asked.
     answer: Vec<AtomicBool>,
+    /// When one of them last did, or when nobody had asked yet.
+    heard: Mutex<Instant>,
 }
 
 impl Zones {
@@ -31,9 +36,11 @@ impl Zones {
         let zone = |zone: &Configured| Zone {
             configured: zone.clone(),
             answer: zone.controllers.iter().map(|_| AtomicBool::new(false)).collect(),
+            heard: Mutex::new(Instant::now()),
         };
         let client = Client::new("health.authority", &config.health.authority, HEALTH_PATIENCE)?;
-        Ok(Self { zones: config.zones.iter().map(zone).collect(), client })
+        let zones = config.zones.iter().map(zone).collect();
+        Ok(Self { zones, lost_after: config.health.lost_after, client })
     }
 
     /// Asks every controller of every zone at once.
@@ -47,6 +54,19 @@ impl Zones {
             let controllers = zone.answering();
             (!controllers.is_empty()).then_some((&zone.configured, controllers))
         })
+    }
+
+    /// A zone where meetings may be: with the controllers that answer, or with all when none does. `None` once
+    /// none has for long, or when there is no such zone.
+    pub fn unless_lost(&self, name: &str) -> Option<(&Configured, Vec<String>)> {
+        let zone = self.zones.iter().find(|zone| zone.configured.name == name)?;
+        let controllers = zone.answering();
+        if !controllers.is_empty() {
+            return Some((&zone.configured, controllers));
+        }
+        let heard = *zone.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = &zone.configured.controllers;
+        (heard.elapsed() < self.lost_after).then(|| (&zone.configured, all.clone()))
     }
 
     /// Their names.
@@ -84,6 +104,9 @@ impl Zone {
             }
         }))
         .await;
+        if self.answer.iter().any(|answers| answers.load(Ordering::Relaxed)) {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
     }
 
     fn answering(&self) -> Vec<String> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use web::config::Store as Choice;
 use web::store::{Home, Meeting, Move, Store};
+use web::zones::Zones;
 use wire::Kind;
 use wire::lookup::{Found, RefusalCode};
 use wire::token::{Claims, Role, Signer, Ticket};
@@ -113,6 +114,22 @@ async fn a_meeting_moves_when_its_zone_does_not_answer_and_not_before() {
     }
     wait_for(&["two"]).await;
     assert_eq!(web.settle_for(&before, "one").await, "two");
+}
+
+#[tokio::test]
+async fn a_zone_is_lost_only_when_it_was_silent_for_long() {
+    let bed = Bed::new();
+    let silent = "[[zones]]\nname = \"silent\"\ncontrollers = [\"https://localhost:1\", \"https://localhost:2\"]\n";
+    let mut config = bed.config(silent, "");
+    for (lost_after, stays) in [(Duration::from_secs(3_600), true), (Duration::ZERO, false)] {
+        config.health.lost_after = lost_after;
+        let zones = Zones::new(&config).unwrap();
+        zones.check().await;
+        assert_eq!(zones.answering().count(), 0);
+        let offered = zones.unless_lost("silent").map(|(_, controllers)| controllers.len());
+        assert_eq!(offered, stays.then_some(2), "{lost_after:?}");
+        assert!(zones.unless_lost("another").is_none());
+    }
 }
 
 fn meeting(number: &str) -> Meeting {

@@ -89,6 +89,7 @@ struct ZoneTable {
 struct HealthTable {
     authority: Text,
     interval: Text,
+    lost_after: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -241,6 +242,7 @@ impl HealthTable {
         Ok(Health {
             authority: source.file(self.authority).unwrap_or(default),
             interval: source.duration(self.interval, 5 * second, second..=60 * second)?,
+            lost_after: source.duration(self.lost_after, 30 * second, second..=3_600 * second)?,
         })
     }
 }

@@ -84,6 +84,8 @@ pub struct Health {
     pub authority: PathBuf,
     /// How often.
     pub interval: Duration,
+    /// For how long no controller of a zone may answer until its meetings go elsewhere.
+    pub lost_after: Duration,
 }
 
 /// How much of everything.

@@ -70,7 +70,7 @@ impl Bed {
              [tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n\
              [tokens]\nsigning_keys = [\"signing-key.pem\"]\n\
              [operators]\ntokens = \"operators\"\n\
-             [health]\nauthority = \"authority.pem\"\ninterval = \"1s\"\n\
+             [health]\nauthority = \"authority.pem\"\ninterval = \"1s\"\nlost_after = \"2s\"\n\
              {store}{zones}{more}"
         )
     }
