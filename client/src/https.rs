@@ -144,6 +144,8 @@ impl Https {
             .header(ACCEPT, "*/*")
             .body(Full::new(body))
             .map_err(io::Error::other)?;
+        // The connection's own task may not have noticed yet that the last answer is over.
+        self.sender.ready().await.map_err(told)?;
         let answer = self.sender.send_request(request).await.map_err(told)?;
         let status = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), len_max).collect().await;

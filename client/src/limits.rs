@@ -69,6 +69,8 @@ pub const DOWNLOAD_LEN: usize = 128 * 1024;
 pub const TUNNEL_DEADLINE: Duration = Duration::from_secs(5);
 /// One tunnel's way to a host, from the first SYN; then the next tunnel is tried.
 pub const TUNNEL_PATIENCE: Duration = Duration::from_millis(2_400);
+/// How long is waited for what a refused `CONNECT` says besides its status.
+pub const REFUSAL_PATIENCE: Duration = Duration::from_millis(500);
 /// Addresses of one host that are tried.
 pub const ADDRESSES_MAX: usize = 16;
 /// Steps of a connection that are kept to be reported.

@@ -76,9 +76,17 @@ async fn join(args: &JoinArgs) -> Result<Report, ClientError> {
         None
     };
     let (ended, mut over) = watch::channel(false);
+    let (failed, mut failing) = watch::channel(false);
     let publishing = async {
         let Some(publisher) = publisher else { return Ok(None) };
-        let report = publisher.run(stop(None), &no_progress()).await;
+        let end = async {
+            tokio::select! {
+                () = stop(None) => {}
+                // Who wanted a recording would publish for nothing.
+                Ok(_) = failing.wait_for(|failed| *failed) => {}
+            }
+        };
+        let report = publisher.run(end, &no_progress()).await;
         ended.send_replace(true);
         report.map(Some)
     };
@@ -92,13 +100,16 @@ async fn join(args: &JoinArgs) -> Result<Report, ClientError> {
                 stop(args.duration).await;
             }
         };
-        recorder.run(end, None, &no_progress()).await.map(Some)
+        let recorded = recorder.run(end, None, &no_progress()).await;
+        failed.send_replace(recorded.is_err());
+        recorded.map(Some)
     };
     let (publish, record) = tokio::join!(publishing, recording);
-    let (publish, record) = (publish?, record?);
-    if let (Some(folder), Some(report)) = (&args.record, &record) {
+    // Whatever became of publishing: what was recorded is there.
+    if let (Some(folder), Ok(Some(report))) = (&args.record, &record) {
         record::write_summary(folder, report)?;
     }
+    let (publish, record) = (publish?, record?);
     Ok(Report { publish, record, failed: None })
 }
 

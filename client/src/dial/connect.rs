@@ -3,7 +3,7 @@
 use super::Target;
 use super::stream::Stream;
 use crate::https::told;
-use crate::limits::{ANSWER_LEN_MAX, CONNECT_HEAD_LEN_MAX};
+use crate::limits::{ANSWER_LEN_MAX, CONNECT_HEAD_LEN_MAX, REFUSAL_PATIENCE};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
@@ -12,6 +12,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::io;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// An answer other than success.
 pub(super) struct Refused {
@@ -64,11 +65,54 @@ fn request(to: &Target, credentials: Option<&HeaderValue>) -> io::Result<Request
 
 async fn refused(answer: hyper::Response<hyper::body::Incoming>) -> Refused {
     let status = answer.status().as_u16();
-    let schemes = answer.headers().get_all(PROXY_AUTHENTICATE).iter();
-    let schemes = schemes.filter_map(|value| value.to_str().ok());
-    let schemes = schemes.filter_map(|value| value.split_whitespace().next());
-    let schemes = schemes.map(str::to_owned).collect();
-    let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+    let challenges = answer.headers().get_all(PROXY_AUTHENTICATE).iter();
+    let schemes = challenges.flat_map(|list| schemes(list.as_bytes())).collect();
+    let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect();
+    // What does not come soon would have been words for people.
+    let body = timeout(REFUSAL_PATIENCE, body).await.ok().and_then(Result::ok);
     let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Refused { status, schemes, body }
+}
+
+/// The schemes of a list of challenges (RFC 9110 §11.6.1): what stands first in it or behind a comma, and is no parameter.
+fn schemes(challenges: &[u8]) -> Vec<String> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let parts = challenges.split(|byte| {
+        let escaped = std::mem::replace(&mut is_escaped, false);
+        match byte {
+            _ if escaped => {}
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        *byte == b',' && !is_quoted
+    });
+    let first = |part: &[u8]| {
+        let text = String::from_utf8_lossy(part).into_owned();
+        text.split_whitespace().next().map(str::to_owned)
+    };
+    parts.filter_map(first).filter(|word| !word.contains('=')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::schemes;
+
+    #[test]
+    fn every_scheme_of_a_list_is_found() {
+        for (list, found) in [
+            ("Basic realm=\"x\"", &["Basic"][..]),
+            ("Negotiate, Basic realm=\"a, NTLM\", charset=\"UTF-8\"", &["Negotiate", "Basic"]),
+            (
+                "Negotiate abc==,NTLM , Basic realm=\"a\\\", Digest\"",
+                &["Negotiate", "NTLM", "Basic"],
+            ),
+            ("Digest realm=\"x\", nonce=abc, basic", &["Digest", "basic"]),
+            ("", &[]),
+            (",,\"", &["\""]),
+        ] {
+            assert_eq!(schemes(list.as_bytes()), found, "{list}");
+        }
+        assert_eq!(schemes(b"Basic realm=\"\xe4\""), ["Basic"], "no UTF-8");
+    }
 }

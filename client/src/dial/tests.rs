@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::fake::{Identity, Reply, Server, closed, lead};
+use crate::limits::TUNNEL_PATIENCE;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -117,6 +118,7 @@ async fn what_a_proxy_may_say_instead_is_an_error_with_its_cause() {
         (&long, "can't be used"),
         (&many, "can't be used"),
         (&body, "does not let anybody connect there"),
+        ("HTTP/1.1 403 No\r\ncontent-length: 9\r\n\r\n", "does not let anybody connect there"),
         ("HTTP/1.1 302 Found\r\nlocation: http://elsewhere/\r\n\r\n", "status 302"),
         ("HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n", "can't reach it"),
         ("HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", "proxy"),
@@ -176,6 +178,19 @@ async fn a_tunnel_is_reached_by_the_proxy_that_stands_in_the_way() {
     assert!(proxy.heard()[0].starts_with(&format!("connect {} ", server.target())));
     assert!(server.heard()[0].starts_with(&format!("connect {host} ")));
     assert_eq!(dialer.way_to("127.0.0.1"), Way::ProxyAndTunnel);
+}
+
+#[tokio::test]
+async fn who_gave_a_silent_tunnel_up_begins_with_the_next() {
+    let (host, identity) = (echo().await, Identity::new());
+    let silent = async || Server::https(&identity, |_, _| Reply::Silence).await;
+    let (first, second, good) = (silent().await, silent().await, tunnel(&identity, None).await);
+    let dialer = inside(&identity, &[&first, &second, &good]);
+    // Less than it takes until the third has its turn.
+    let patience = TUNNEL_PATIENCE + Duration::from_millis(300);
+    assert!(timeout(patience, dialer.connect(&host.into())).await.is_err());
+    is_echoed(dialer.connect(&host.into()).await.unwrap()).await;
+    assert_eq!(first.heard().len(), 1, "it was asked again");
 }
 
 #[tokio::test]

@@ -65,7 +65,13 @@ impl Tunnels {
                     return Ok(stream);
                 }
                 Err(Failed { error, another: false }) => return Err(error),
-                Err(Failed { error, another: true }) => last = error,
+                Err(Failed { error, another: true }) => {
+                    // Who asks next begins behind it: it may be silent, and patience is short.
+                    let next = (at + 1) % self.tunnels.len();
+                    let same = Ordering::Relaxed;
+                    let _ = self.at.compare_exchange(at, next, same, same);
+                    last = error;
+                }
             }
         }
         Err(last)
