@@ -47,7 +47,7 @@ impl Fetcher {
 
 impl Document {
     pub(super) fn parse(text: String) -> Result<Self, KeyError> {
-        Ok(Self { keys: PublicKeys::from_jwks(&text)?, text })
+        Ok(Self { keys: PublicKeys::from_published(&text)?, text })
     }
 }
 

@@ -216,7 +216,7 @@ impl Reading {
 }
 
 impl Sources {
-    /// The keys of all sources; none replaces one of a source before its own.
+    /// The keys of all sources; none replaces one of a source before its own, and no published one a file's.
     pub fn keys(&self) -> PublicKeys {
         self.keys_of(self.0.iter().map(|(source, _)| source))
     }
@@ -224,6 +224,9 @@ impl Sources {
     /// The keys of these sources.
     pub fn keys_of<'a>(&self, sources: impl IntoIterator<Item = &'a KeySource>) -> PublicKeys {
         let mut keys = PublicKeys::default();
+        let mut sources: Vec<_> = sources.into_iter().collect();
+        // Whoever has a URL must not be able to shut out those whose keys lie here.
+        sources.sort_by_key(|source| matches!(source, KeySource::Url(_)));
         for source in sources {
             if let Some(document) = self.document(source) {
                 keys.add(&document.keys);

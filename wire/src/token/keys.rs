@@ -157,6 +157,19 @@ impl PublicKeys {
         if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(keys)) }
     }
 
+    /// From a JWKS document that others publish for many: keys of another kind, and those without a
+    /// `kid`, are left out (RFC 7517 §5). At least one must be left.
+    pub fn from_published(jwks: &str) -> Result<Self, KeyError> {
+        let told = |error: serde_json::Error| KeyError::NotJwks(error.to_string());
+        let mut set: serde_json::Value = serde_json::from_str(jwks).map_err(told)?;
+        if let Some(keys) = set.get_mut("keys").and_then(serde_json::Value::as_array_mut) {
+            keys.retain(|key| {
+                key["kty"] == "OKP" && key["crv"] == "Ed25519" && key["kid"].is_string()
+            });
+        }
+        Self::from_jwks(&set.to_string())
+    }
+
     /// Takes another source's keys along. No source can replace a key of one before it.
     pub fn add(&mut self, other: &Self) {
         for (kid, key) in &other.0 {

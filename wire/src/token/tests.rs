@@ -194,6 +194,23 @@ fn refuses_keys_that_are_none() {
 }
 
 #[test]
+fn of_what_is_published_keys_of_another_kind_are_left_out() {
+    let signer = Signer::generate();
+    let with = |others: &str| signer.public_jwks().replacen('[', &format!("[{others},"), 1);
+    let rsa = r#"{"kty":"RSA","kid":"r","n":"AQAB","e":"AQAB"}"#;
+    let unnamed =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    for others in [rsa, unnamed, r#"{"kty":"of later"}"#, "7", "null"] {
+        let keys = PublicKeys::from_published(&with(others)).unwrap();
+        assert_eq!(keys.count(), 1, "{others}");
+    }
+    let none = |jwks: &str| PublicKeys::from_published(jwks).err();
+    assert_eq!(none(&format!(r#"{{"keys":[{rsa}]}}"#)), Some(KeyError::Empty));
+    assert!(matches!(none("[]"), Some(KeyError::NotJwks(_))));
+    assert!(matches!(none("hello"), Some(KeyError::NotJwks(_))));
+}
+
+#[test]
 fn keys_of_several_sources_count_and_none_replaces_another() {
     // The second source claims the first one's name for a key of its own.
     let (first, second, third) = (Signer::generate(), Signer::generate(), Signer::generate());
