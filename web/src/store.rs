@@ -101,13 +101,13 @@ impl Store {
                 })
             });
         let pool = options.connect(url).await?;
-        let mut tried = sqlx::query(SCHEMA).execute(&pool).await;
+        let mut tried = in_time(sqlx::query(SCHEMA).execute(&pool)).await;
         for _ in 1..SCHEMA_TRIES {
             if tried.is_ok() {
                 break;
             }
             sleep(Duration::from_millis(100)).await;
-            tried = sqlx::query(SCHEMA).execute(&pool).await;
+            tried = in_time(sqlx::query(SCHEMA).execute(&pool)).await;
         }
         tried?;
         Ok(Self { pool })
@@ -185,9 +185,9 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Writes what is left to be written, and closes.
+    /// Writes what is left to be written, and closes; a database that does not answer is left.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = timeout(STORE_PATIENCE, self.pool.close()).await;
     }
 }
 

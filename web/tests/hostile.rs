@@ -82,7 +82,11 @@ fn bed_client(bed: &Bed, from: IpAddr) -> reqwest::Client {
 #[tokio::test]
 async fn one_address_guesses_at_many_meetings_only_so_often() {
     let bed = Bed::new();
-    let (_controller, web) = bed.start_whole("[limits]\nguesses_per_address_burst = 5\n").await;
+    let (_controller, web) = bed
+        .start_whole(
+            "[limits]\nguesses_per_address_burst = 5\nguesses_per_address_per_minute = 1\n",
+        )
+        .await;
     let mut slowed = 0;
     for number in 0..30 {
         let refusal = web.look_up(&format!("{number:011}"), "wrong-passcode").await.unwrap_err();
@@ -173,7 +177,9 @@ async fn operators_prove_who_they_are_and_a_password_changes_nothing() {
 #[tokio::test]
 async fn one_address_asks_only_so_often() {
     let bed = Bed::new();
-    let (_controller, web) = bed.start_whole("[limits]\nrequests_per_address_burst = 20\n").await;
+    let (_controller, web) = bed
+        .start_whole("[limits]\nrequests_per_address_burst = 20\nrequests_per_address_per_s = 1\n")
+        .await;
     let mut slowed = 0;
     for _ in 0..60 {
         slowed += u32::from(ask(web.get("/.well-known/jwks.json")).await.0 == 429);
