@@ -113,7 +113,7 @@ impl Entry {
         Ok(())
     }
 
-    /// The same error; when nothing worked, with what was tried, and what works in a browser.
+    /// The same error; when nothing worked, with what was tried, and the page for browsers.
     pub(crate) fn explain(&self, cause: ClientError) -> ClientError {
         match &self.options.at {
             Destination::Meeting { link, .. } if cause.is_unreachable() => {

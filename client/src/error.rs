@@ -61,7 +61,7 @@ pub enum ClientError {
     NoZone(&'static str),
     /// Nothing worked, from a meeting's link to its media.
     #[error(
-        "{cause}{}\nNothing else is left to try. Open {link} in a browser, with the passcode: that takes TLS 443 alone.",
+        "{cause}{}\nNothing else is left to try. The meeting's page for browsers is {link}; joining there is not possible yet.",
         failures(report)
     )]
     NoWay {

@@ -25,7 +25,7 @@ pub struct TraceReport {
     pub works: Vec<KindTrace>,
     /// Why it ended before links could be tried.
     pub error: Option<String>,
-    /// What may work in a browser, when nothing worked from a meeting's link on.
+    /// The page for browsers, where joining is not possible yet: when nothing worked from a meeting's link on.
     pub link: Option<String>,
 }
 

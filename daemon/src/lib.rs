@@ -1,8 +1,9 @@
 //! What every daemon of the project does alike, from its start to its exit code.
 //!
 //! A daemon reads its configuration ([`config`]) and the files that names ([`credential`],
-//! [`identity`], [`bearer`]; [`keys`], which may be elsewhere), asks others by [`https`], writes a log ([`log`]), serves HTTPS ([`server`], [`answer`]) at a [`pace`], tells
-//! [`metrics`], and systemd how it is ([`systemd`]), and ends with an exit code ([`Failure`]). What a
+//! [`identity`], [`bearer`]; [`keys`], which may be elsewhere), asks others by [`https`], writes a log
+//! ([`log`]), serves HTTPS ([`server`], [`answer`]) at a [`pace`], tells [`metrics`], and systemd how it
+//! is ([`systemd`]), and ends with an exit code ([`Failure`]). What a
 //! wrong file is told with is the same everywhere: place, reason, remedy.
 #![forbid(unsafe_code)]
 

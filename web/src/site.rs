@@ -38,7 +38,7 @@ use wire::lookup::{
     RefusalCode, SETTLE_PATH, is_number,
 };
 
-/// For how long who takes tokens may keep the keys: a key is published that much before it signs.
+/// For how long who takes tokens may keep the keys. Operators publish a key for longer before it signs (docs/web.md).
 const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=60");
 
 /// An instance's HTTPS.

@@ -86,7 +86,7 @@ pub enum Order {
 pub struct ZoneOffer {
     /// Its name.
     pub zone: String,
-    /// URLs of its controllers that answer, best asked all at once.
+    /// URLs of its controllers, those that answer if any does; best asked all at once.
     #[schemars(length(min = 1, max = 16))]
     pub controllers: Vec<String>,
     /// A join token for this zone, to be used once.

@@ -25,7 +25,7 @@ struct Report {
 #[derive(Serialize)]
 struct Failed {
     error: String,
-    /// What may work in a browser, and everything that was tried: when nothing worked.
+    /// The page for browsers, and everything that was tried: when nothing worked.
     link: Option<String>,
     way: Option<WayReport>,
 }

@@ -28,7 +28,9 @@ fn show(report: &TraceReport) {
     if let Some(error) = &report.error {
         println!("{error}");
         if let Some(link) = &report.link {
-            println!("{link} opens in a browser, with the passcode: that takes TLS 443 alone");
+            println!(
+                "the meeting's page for browsers is {link}; joining there is not possible yet"
+            );
         }
         return;
     }
